@@ -1,7 +1,8 @@
 """Compare two explorers: the same controls, and frames that look the same.
 
 Geometry is compared in the SVG's own units: each vertex of one drawing lies near a line of the
-other and the reverse (a Hausdorff distance). Embedded images are compared pixel by pixel, on average.
+other and the reverse (a Hausdorff distance). Embedded images are compared pixel by
+pixel, on average.
 """
 
 import base64

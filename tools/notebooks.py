@@ -24,6 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from tqdm import tqdm
+from traitlets import default
 
 from tools.compare import exception
 from tools.cutter import CutError, cut, drop, tags
@@ -41,6 +42,14 @@ class HereKernel(KernelSpecManager):
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+
+
+class HereManager(AsyncKernelManager):
+    """Starts that kernel."""
+
+    @default("kernel_spec_manager")
+    def _here(self) -> KernelSpecManager:
+        return HereKernel(parent=self)
 
 
 def sources(root: Path = ROOT) -> list[Path]:
@@ -184,7 +193,8 @@ def execute(nb: NotebookNode, folder: Path, name: str, quiet: bool = False) -> N
     ):
         client = NotebookClient(
             nb,
-            km=AsyncKernelManager(kernel_spec_manager=HereKernel()),
+            kernel_manager_class=HereManager,
+            extra_arguments=["--log-level=ERROR"],
             timeout=SECONDS_PER_CELL,
             record_timing=False,
             store_widget_state=False,
