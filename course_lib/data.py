@@ -7,15 +7,12 @@ frozen, so that a seed gives the same points on every release and every device.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .device import pick_device
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -129,8 +126,6 @@ def moons(
     Returns:
         Points (n, 2) and classes 0 or 1 (n,), int64, shuffled.
     """
-    import numpy as np
-
     _check_count(n)
     random = _random(seed)
     angle = np.pi * random.uniform(size=n)
@@ -157,8 +152,6 @@ def clouds(
     """
     _check_count(n)
     random = _random(seed)
-    import numpy as np
-
     y = np.arange(n) % 2
     X = random.normal(size=(n, 2)) + (y[:, None] - 0.5) * distance / np.sqrt(2)
     return _tensors(X, y, device, dtype)
@@ -174,8 +167,6 @@ def xor(device=None, dtype=torch.float32) -> tuple[Tensor, Tensor]:
     Returns:
         Points (4, 2) and classes (4,), int64: 1 where exactly one input is 1.
     """
-    import numpy as np
-
     X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float)
     return _tensors(X, np.array([0, 1, 1, 0]), device, dtype)
 
@@ -186,8 +177,6 @@ def _check_count(n: int) -> None:
 
 
 def _random(seed: int) -> np.random.RandomState:
-    import numpy as np
-
     return np.random.RandomState(seed)
 
 
