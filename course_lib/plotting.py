@@ -14,7 +14,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -50,6 +50,49 @@ class Picture:
         caption = f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
         style = "margin:0.5em 0;text-align:center"
         return f'<figure class="dlm-figure" style="{style}">{self.svg}{caption}</figure>'
+
+
+class Table:
+    """A small table; Markdown where that is rendered, aligned text elsewhere."""
+
+    def __init__(self, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        self.rows = [list(map(str, head)), *(list(map(str, row)) for row in rows)]
+
+    def __repr__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(*self.rows, strict=True)]
+        pad = [[c.ljust(w) for c, w in zip(r, widths, strict=True)] for r in self.rows]
+        return "\n".join("  ".join(row).rstrip() for row in pad)
+
+    def _repr_markdown_(self) -> str:
+        head, *rows = ["| " + " | ".join(row) + " |" for row in self.rows]
+        return "\n".join([head, "|" + "---|" * len(self.rows[0]), *rows])
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A small table of text and formatted numbers, at most six narrow columns.
+
+    Args:
+        head: a name a column, with its unit.
+        rows: a list of cells a row, as many as there are columns; numbers formatted by you.
+
+    Returns:
+        A :class:`Table`; as the last line of a cell it is displayed.
+
+    Raises:
+        ValueError: for more than six columns or a row of another length than the head.
+
+    Example:
+        >>> table(["gate", "outputs"], [["AND", "0 0 0 1"]])
+        gate  outputs
+        AND   0 0 0 1
+    """
+    if len(head) > 6 or any(len(row) != len(head) for row in rows):
+        lengths = sorted({len(row) for row in rows})
+        raise ValueError(
+            f"a table has at most six columns and rows as long as its head, got {len(head)} "
+            f"names and rows of {lengths}"
+        )
+    return Table(head, rows)
 
 
 def subplots(

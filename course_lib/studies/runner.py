@@ -13,6 +13,7 @@ import inspect
 import io
 import json
 import platform
+import textwrap
 import time
 import tokenize
 from collections.abc import Callable, Sequence
@@ -49,7 +50,7 @@ class Experiment:
 
 
 def _bare(code: str) -> str:
-    lines = without_docstrings(inspect.cleandoc(code)).splitlines()
+    lines = without_docstrings(textwrap.dedent(code)).splitlines()
     reader = io.StringIO("\n".join(lines) + "\n").readline
     for token in tokenize.generate_tokens(reader):
         if token.type == tokenize.COMMENT:
