@@ -1,0 +1,25 @@
+"""pytest settings for the whole tree: notebooks are compared by the rules of tools.compare."""
+
+import os
+import tempfile
+
+
+def pytest_configure(config):
+    """Put our comparer in nbval's place, and give its kernels the generator's environment."""
+    if not getattr(config.option, "nbval", False):
+        return
+    from tools.compare import install
+    from tools.notebooks import warm_fonts
+
+    install()
+    warm_fonts()
+    os.environ["PYTHONHASHSEED"] = "0"
+    os.environ.pop("MPLBACKEND", None)
+    config._ipython_dir = tempfile.TemporaryDirectory()
+    os.environ["IPYTHONDIR"] = config._ipython_dir.name
+
+
+def pytest_unconfigure(config):
+    """Remove the kernels' scratch folder."""
+    if hasattr(config, "_ipython_dir"):
+        config._ipython_dir.cleanup()
