@@ -25,11 +25,11 @@ class Claim:
     otherwise: float | None = None
 
     def __repr__(self) -> str:
-        measured = f"{self.value:.4g} {self.unit}".strip()
+        measured = f"{self.value:.3g} {self.unit}".strip()
         text = f"Claim {self.number}: {self.statement}\n"
         text += f"  measured {measured}; refuted if {self.refuted_if}"
         if self.condition:
-            text += f"; otherwise {self.otherwise:.4g}"
+            text += f"; without the condition {self.otherwise:.3g}"
         return f"{text}\n  verdict: {self.verdict} {self.condition or ''}".rstrip()
 
     def _repr_mimebundle_(self, **_: object) -> dict:
