@@ -1,0 +1,1 @@
+"""Studies: measurements that do not fit a minute. Run one with ``make study name=neuron``."""

