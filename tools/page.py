@@ -174,8 +174,9 @@ def slim(app, error) -> None:
             lambda m, drop=drop: "" if m[1] in drop else m[0],
             text,
         )
-        slimmer = re.sub(r'(<i class="[^"]*\bfa-[^"]*")(?=>)', r'\1 aria-hidden="true"', slimmer)
-        for classes in re.findall(r'<i class="([^"]*\bfa-[^"]*)"', slimmer):
+        icon = r'<(?:i|span) class="([^"]*\bfa-[^"]*)"'
+        slimmer = re.sub(rf"({icon})(?=>)", r'\1 aria-hidden="true"', slimmer)
+        for classes in re.findall(icon, slimmer):
             icons = re.findall(r"\bfa-(?!solid|brands|regular|lg|fw)([\w-]+)", classes)
             unknown.update(icon for icon in icons if icon not in ICONS)
         if slimmer != text:
@@ -224,9 +225,7 @@ class ColabRole(SphinxRole):
     def run(self):
         path = self.text
         if not Path(self.env.srcdir, path).is_file():
-            logger.warning(
-                "no notebook %r, seen from the root of the project", path, location=self.get_location()
-            )
+            logger.warning("no notebook %r in the project", path, location=self.get_location())
         if repository():
             link = nodes.reference("", "", refuri=colab_url(path), classes=["dlm-colab"])
             link += nodes.Text("Open in Colab")
