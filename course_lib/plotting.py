@@ -172,7 +172,7 @@ def _inline(svg: str, alt: str, own: str | None, width: int) -> str:
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.S)
     # matplotlib's style sheet is meant for its own file; here it would restyle the whole page
     body = re.sub(r'<style type="text/css">.*?</style>', "", body, flags=re.S)
-    body = re.sub(r"font: (\S+) [^;\"]*", r"font: \1 system-ui, sans-serif", body)
+    body = re.sub(r"font-family: [^;\"]*", "font-family: system-ui, sans-serif", body)
     body = body.replace("xlink:href", "href").replace("#000000", "currentColor")
     # a hundredth of a point is finer than a screen shows
     body = re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), body)
