@@ -13,7 +13,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 def make_server(folder: str, port: int = 8000) -> ThreadingHTTPServer:
-    """A server of the folder on loopback: on the port asked for, or on a free one if it is taken."""
+    """Serve the folder on loopback, at the port asked for or at a free one if it is taken."""
     handler = partial(Quiet, directory=folder)
     try:
         return ThreadingHTTPServer(("127.0.0.1", port), handler)
