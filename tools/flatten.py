@@ -183,6 +183,8 @@ class Flattener:
         if path and not re.search(r"\.(md|ipynb)$", path):
             return self.blob(self.resolve(path))
         doc = self.resolve(path).rpartition(".")[0] if path else self.doc
+        if path:
+            self.title(doc)  # it must be there
         return self.pages.address(doc, anchor)
 
     def default_text(self, target: str) -> str:
@@ -202,11 +204,9 @@ class Flattener:
         )
 
     def title(self, doc: str) -> str:
-        """The title of a page."""
+        """The title of a page, which must be there."""
         if doc not in self.pages.titles:
-            raise PublishError(
-                f"{self.doc}: a link without text leads to `{doc}`, which is no page"
-            )
+            raise PublishError(f"{self.doc}: a link leads to `{doc}`, which is no page yet")
         return self.pages.titles[doc]
 
     def image(self, path: str) -> str:
@@ -231,7 +231,10 @@ def myst_in(text: str) -> list[str]:
             found.append(f"directive {token.info.strip()}")
         elif token.type == "colon_fence":
             found.append(f"colon fence {token.info.strip()}")
-        elif token.type.startswith("myst_") or token.type in ("math_block_label", "front_matter"):
+        elif token.type.startswith(("myst_", "substitution")) or token.type in (
+            "math_block_label",
+            "front_matter",
+        ):
             found.append(f"{token.type} {token.content or token.info}".strip())
         for child in token.children or []:
             found += inline_myst(child)

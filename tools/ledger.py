@@ -11,6 +11,8 @@ from pathlib import Path
 import nbformat
 from myst_parser.mdit_to_docutils.base import default_slugify
 
+from tools.pages import parse
+
 ROOT = Path(__file__).resolve().parent.parent
 MIME = "application/vnd.dl-measured.claim+json"
 FIELDS = {"number", "statement", "value", "unit", "refuted_if", "verdict", "condition", "otherwise"}
@@ -95,7 +97,7 @@ def check(data: dict, path: Path) -> None:
         )
     if data["verdict"] not in VERDICTS:
         raise LedgerError(f"{where}: verdict {data['verdict']!r}, expected one of {VERDICTS}")
-    if data["verdict"] == "holds only if" and not data["condition"]:
+    if data["verdict"] == "holds only if" and data["condition"] is None:
         raise LedgerError(f"{where}: `holds only if` without a condition; give it as a number")
 
 
@@ -113,18 +115,23 @@ def collect(root: Path) -> list[Entry]:
     return sorted(entries, key=lambda e: [int(x) for x in e.data["number"].split(".")])
 
 
+def number(value: float | int | str) -> str:
+    """A value as it is shown: floats to three digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def measured(data: dict) -> str:
-    """The value with its unit; floats to three digits."""
-    value, unit = data["value"], data["unit"] or ""
-    text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    return f"{text}{'' if unit == '%' else ' '}{unit}".strip()
+    """The value with its unit."""
+    unit = data["unit"] or ""
+    return f"{number(data['value'])}{'' if unit == '%' else ' '}{unit}".strip()
 
 
 def verdict(data: dict) -> str:
     """The verdict, with its condition if it has one."""
     text = f"**{data['verdict']}**"
-    text += f" {data['condition']}" if data["condition"] else ""
-    return text + (f"; otherwise {data['otherwise']}" if data["otherwise"] else "")
+    text += f" {number(data['condition'])}" if data["condition"] is not None else ""
+    otherwise = data["otherwise"]
+    return text + (f"; otherwise {number(otherwise)}" if otherwise is not None else "")
 
 
 def row(entry: Entry) -> str:
