@@ -68,7 +68,7 @@ def test_length_of_prose_and_of_cells(path):
     text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", "x", prose(path), flags=re.S)
     assert 2000 <= len(text.split()) <= 4500
     lengths = sorted(len(c.source.splitlines()) for c in shown(path))
-    assert lengths[len(lengths) // 2] <= 7
+    assert lengths[len(lengths) // 2] <= 5
     assert lengths[-1] <= 16
     for cell in cells(path, "code"):
         long = [line for line in cell.source.splitlines() if len(line) > 72]
