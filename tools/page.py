@@ -1,7 +1,7 @@
 """A Sphinx extension that makes the book's pages light and offline.
 
-A page of a stock Jupyter Book carries about 860 KB (gz) of script and calls four other hosts. Here
-a page asks nobody but the server it came from:
+A page of a stock Jupyter Book carries about 860 KB (gz) of script and calls other hosts. Here a
+page asks nobody but the server it came from:
 
 - maths is rendered at build time by KaTeX; the book serves the fonts (`tools.vendor`);
 - the theme's icons are small masks in one style sheet (`tools.icons`), not FontAwesome;
@@ -49,15 +49,6 @@ def visit_math(visit, translator, node):
         raise nodes.SkipNode from None
 
 
-def glue_numbers(app, doctree) -> None:
-    """Keep `12.3 ± 0.7 %` on one line of a table's cell, on a phone too."""
-    for cell in doctree.findall(nodes.entry):
-        for text in list(cell.findall(nodes.Text)):
-            glued = re.sub(r"(?<=\d) (?=[±%×])|(?<=[±×]) (?=\d)", "\N{NO-BREAK SPACE}", text)
-            if glued != text:
-                text.parent.replace(text, nodes.Text(glued))
-
-
 def setup_katex(app) -> None:
     """Register the checked renderer, with node from the package and errors that raise."""
     if katex.katex_version != vendor.KATEX.version:
@@ -76,7 +67,24 @@ def setup_katex(app) -> None:
     )
 
 
+def glue_numbers(app, doctree) -> None:
+    """Keep `12.3 ± 0.7 %` on one line of a table's cell, on a phone too."""
+    for cell in doctree.findall(nodes.entry):
+        for text in list(cell.findall(nodes.Text)):
+            glued = re.sub(r"(?<=\d) (?=[±%×])|(?<=[±×]) (?=\d)", "\N{NO-BREAK SPACE}", text)
+            if glued != text:
+                text.parent.replace(text, nodes.Text(glued))
+
+
 # --- what a page loads -------------------------------------------------------------------------
+
+# Paper is white: the dark theme's code would be pale on it.
+PRINT_LIGHT = """(() => {
+  const root = document.documentElement.dataset;
+  let theme;
+  addEventListener("beforeprint", () => { theme = root.theme; root.theme = "light"; });
+  addEventListener("afterprint", () => { root.theme = theme; });
+})();"""
 
 SEARCH_ONLY = ("searchtools.js", "language_data.js", "searchindex.js")
 # Files of the theme that no page needs. The macros are templates that the theme copies by mistake.
@@ -95,8 +103,6 @@ def add_assets(app) -> None:
     written.mkdir(parents=True, exist_ok=True)
     (written / "icons.css").write_text(stylesheet(), encoding="utf-8")
     app.config.html_static_path += map(str, [*folders, written])
-    app.add_css_file(vendor.SERIF.css, priority=400)  # before course.css, which builds on it
-    app.add_css_file("icons.css", priority=400)
 
 
 def drop_scripts(app, pagename, templatename, context, doctree) -> None:
@@ -243,6 +249,9 @@ def setup(app):
     setup_katex(app)
     # Jupyter Book sets it even where sphinx-comments, which calls out, is left aside.
     app.add_config_value("comments_config", {}, "")
+    app.add_css_file(vendor.SERIF.css, priority=400)  # before course.css, which builds on it
+    app.add_css_file("icons.css", priority=400)
+    app.add_js_file(None, body=PRINT_LIGHT)
     app.add_role("colab", ColabRole())
     app.add_directive("modules", Modules)
     app.connect("config-inited", stamp_theme)
