@@ -331,6 +331,15 @@ def test_theme_button_changes_the_theme(browser, server):
     assert seen == {"light", "dark"}
 
 
+def test_paper_is_light(browser, server):
+    page = browser.new_page(color_scheme="dark")
+    page.goto(f"{server}/{SHOWN[0]}")
+    themes = page.evaluate("""["beforeprint", "afterprint"].map(name => {
+        dispatchEvent(new Event(name)); return document.documentElement.dataset.theme; })""")
+    page.close()
+    assert themes == ["light", "dark"]
+
+
 # --- without a browser -------------------------------------------------------------------------
 
 

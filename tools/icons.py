@@ -6,9 +6,9 @@ font. Both become a CSS mask over `currentColor`: no font, no script.
 
 from urllib.parse import quote
 
-# Strokes in a box of 24, drawn with round ends, 2 wide. The names are the theme's.
 FILE = '<path d="M6 2h8l5 5v15H6zM14 2v5h5"/>'
 DISC = '<circle cx="12" cy="12" r="9"/>'
+# Strokes in a box of 24, drawn with round ends, 2 wide. The names are the theme's.
 ICONS = {
     "angle-left": '<path d="M15 5l-7 7 7 7"/>',
     "angle-right": '<path d="M9 5l7 7-7 7"/>',
@@ -53,7 +53,6 @@ ADMONITIONS = {
     "pencil": [".admonition-todo"],
 }
 
-# `content` in front of `!important` beats the glyph of the icon font.
 RULES = """
 :is(i, span)[class*="fa-"] { display: inline-block; width: 1em; height: 1em;
   vertical-align: -0.125em; }
