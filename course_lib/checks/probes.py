@@ -10,6 +10,10 @@ from typing import Any
 import torch
 
 
+class Unusable(Exception):
+    """An answer's value on which the probe cannot work; its text is a sentence for the learner."""
+
+
 def call(answer: Any, *args: Any) -> Any:
     """The answer's own value: ``answer(*args)``."""
     return answer(*args)
@@ -18,5 +22,13 @@ def call(answer: Any, *args: Any) -> Any:
 def gradient(answer: Any, z: torch.Tensor, *args: Any) -> torch.Tensor:
     """What autograd makes of the answer: the gradient of ``answer(z, ...).sum()`` by ``z``."""
     z = z.clone().requires_grad_()
-    (grad,) = torch.autograd.grad(answer(z, *args).sum(), z)
-    return grad
+    y = answer(z, *args)
+    if not isinstance(y, torch.Tensor):
+        raise Unusable(f"returned a {type(y).__name__}; autograd needs a tensor")
+    if not y.requires_grad:
+        raise Unusable(
+            "lost the gradient: the value no longer depends on the input for autograd "
+            "(numpy, .item(), .detach() and torch.tensor(...) cut it off)"
+        )
+    (grad,) = torch.autograd.grad(y.sum(), z, allow_unused=True)
+    return torch.zeros_like(z) if grad is None else grad
