@@ -134,6 +134,10 @@ class Exercise:
     def points(self) -> int:
         return sum(test.points for test in self.tests)
 
+    def heading(self) -> str:
+        """The exercise's title in the master: "Exercise 2.1 · A vote"."""
+        return f"Exercise {self.number} · {self.title}"
+
     def summary(self) -> str:
         """The line under the exercise's title.
 

@@ -837,7 +837,7 @@ PARITY_NETWORK = Exercise(
             "takes back first",
             lambda n: _parity(n, signs="-+"),
             "your output weights start with -1, so the output never fires; "
-            "the first hidden neuron must speak for firing: +1, -1, +1, ...",
+            "the first hidden neuron must speak for firing: +1, then -1, then +1 again",
         ),
         Mistake(
             "works for two bits only",

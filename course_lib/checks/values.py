@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -87,10 +88,11 @@ def difference(came: Any, expected: Any, rtol: float = 1e-4, atol: float = 1e-6)
 
 def _number_difference(came: Any, expected: Any, rtol: float, atol: float) -> str | None:
     try:
-        a, b = (torch.tensor(float(v), dtype=torch.float64) for v in (came, expected))
+        a, b = float(came), float(expected)
     except OverflowError:  # an integer beyond the range of floats
-        return None if came == expected else f"returned {show(came)}, expected {show(expected)}"
-    if torch.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True):
+        equal = isinstance(came, int) and isinstance(expected, int) and came == expected
+        return None if equal else f"returned {show(came)}, expected {show(expected)}"
+    if a == b or abs(a - b) <= atol + rtol * abs(b) < math.inf or (a != a and b != b):
         return None
     return "returned {}, expected {}".format(*_told_apart(came, expected))
 
