@@ -24,19 +24,20 @@ from course_lib.checks.exercise import (
     VISIBLE_SEED,
     Exercise,
     Mistake,
-    Outcome,
     Test,
     Unfit,
-    _observed,
     checker,
     demo,
+    observed,
     same_outcome,
     shapes,
 )
+from course_lib.checks.probes import Outcome
 from course_lib.checks.values import difference, plain
 from tools.cutter import tags
 from tools.notebooks import compose_exercise
 
+pytestmark = pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = range(200)
 MODULES = {
@@ -105,11 +106,11 @@ def takes_tensors(exercise):
     return any(isinstance(a, torch.Tensor) for args in calls for a in args)
 
 
-def observed(exercise, answer, seed):
+def all_observed(exercise, answer, seed):
     """What is observed of every call."""
     cases = exercise.cases(seed)
     return [
-        _observed(test, args, outcome)
+        observed(test, args, outcome)
         for test, group, results in zip(
             exercise.tests, cases, exercise.run(answer, cases), strict=True
         )
@@ -237,7 +238,7 @@ def test_a_hint_reads_as_a_teachers_sentence(exercise, mistake):
 @each_exercise
 def test_mistakes_differ_pairwise(chapter, exercise):
     for seed in range(10):
-        made = {m.name: observed(exercise, m.answer, seed) for m in exercise.mistakes}
+        made = {m.name: all_observed(exercise, m.answer, seed) for m in exercise.mistakes}
         for one, two in itertools.combinations(made, 2):
             pairs = zip(made[one], made[two], strict=True)
             assert not all(same_outcome(a, b) for a, b in pairs), f"{one} = {two}, seed {seed}"
@@ -457,6 +458,19 @@ def test_the_report_reads_like_a_teacher():
 def test_a_right_answer_is_told_line_by_line():
     assert str(TOY.evaluate(softmax)) == (
         "softmax: 2/2 points\n  ok    keeps the shape (1)\n  ok    sums to one along dim (1)"
+    )
+
+
+def test_a_complaint_is_made_once():
+    text = str(TOY.evaluate(lambda X, dim: X.nothing))
+    complaint = "raised AttributeError: 'Tensor' object has no attribute 'nothing'"
+    assert text == (
+        "softmax: 0/2 points\n"
+        "  FAIL  keeps the shape (1)\n"
+        f"        {complaint}\n"
+        "        for X = [[0, 0, 0], [0, 0, 0]], dim = 0\n"
+        "  FAIL  sums to one along dim (1)\n"
+        "        the same"
     )
 
 

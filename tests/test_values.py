@@ -49,6 +49,7 @@ def test_equal_values_do_not_differ(came, expected):
         (0.69314, 0.6933, "returned 0.6931, expected 0.6933"),
         (1.00012, 1.0, "returned 1.00012, expected 1"),  # as many digits as it takes
         (t(1.00012), t(1.00001), "returned 1.00012, expected 1.00001"),
+        (-1e4, -0.0, "returned -10000, expected 0"),
         (10**400, 1.0, "expected 1"),
         (1.0, "AND", "returned 1, expected 'AND'"),
         ((1.0,), (1.0, 2.0), "returned 1 values, expected 2 values"),

@@ -17,18 +17,10 @@ from typing import Any
 import torch
 
 from . import probes
-from .values import difference, plain, same_tensor, show
+from .probes import Outcome, outcome_of
+from .values import difference, plain, show
 
 VISIBLE_SEED = 0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one call gave: a plain value, or an error, and whether it changed its inputs."""
-
-    value: Any = None
-    error: str | None = None  # "raised ValueError: what it said"
-    changed: tuple[int, ...] = ()  # positions of the arguments that it changed in place
 
 
 class Unfit(Exception):
@@ -100,14 +92,19 @@ class Report:
         if self.not_done is not None:
             return f"{rows[0]}\n  not done yet ({self.not_done})"
         hint = self.mistake.hint if self.mistake else None
+        told = set()
         for line in self.lines:
             paid = ", paid once the values are right" if line.status == "held" else ""
             rows.append(f"  {line.status:<5} {line.test.name} ({line.test.points}{paid})")
             if line.status == "FAIL":
-                rows += [_indented(part) for part in (line.message or "").split("\n")]
+                said, _, given = (line.message or "").partition("\n")
+                rows.append(_indented("the same" if said in told else said))
+                if given and said not in told:
+                    rows.append(_indented(given))
                 if hint:
                     rows.append(_indented(f"hint: {hint}"))
                 hint = None
+                told.add(said)
         return "\n".join(rows)
 
 
@@ -158,7 +155,7 @@ class Exercise:
     def run(self, answer: Callable[..., Any], cases: list[list[tuple]]) -> list[list[Outcome]]:
         """Call the answer on the cases: the half that may run elsewhere."""
         return [
-            [_outcome(answer, test.probe, args) for args in group]
+            [outcome_of(answer, test.probe, args) for args in group]
             for test, group in zip(self.tests, cases, strict=True)
         ]
 
@@ -169,7 +166,7 @@ class Exercise:
                 lines = [Line(test, "FAIL") for test in self.tests]
                 return Report(self.name, lines, outcome.error.removeprefix(_STUB) or "a stub")
         seen = [
-            [_observed(test, args, outcome) for args, outcome in zip(group, results, strict=True)]
+            [observed(test, args, outcome) for args, outcome in zip(group, results, strict=True)]
             for test, group, results in zip(self.tests, cases, outcomes, strict=True)
         ]
         messages = [
@@ -202,13 +199,14 @@ class Exercise:
             return seen.error
         if seen.changed:
             names = " and ".join(f"`{self._names()[i]}`" for i in seen.changed)
-            return f"changed its argument {names} in place; work on a copy"
+            what = "argument" if len(seen.changed) == 1 else "arguments"
+            return f"changed its {what} {names} in place; work on a copy"
         if test.judge:
             try:
                 return _judged(test.judge, args, seen.value)
             except Unfit as reason:
                 return str(reason)
-        expected = _observed(test, args, _outcome(self.reference, test.probe, args)).value
+        expected = observed(test, args, outcome_of(self.reference, test.probe, args)).value
         return difference(seen.value, expected, test.rtol, test.atol)
 
     def _names(self) -> list[str]:
@@ -228,7 +226,7 @@ class Exercise:
             warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
             for mistake in self.mistakes:
                 made = (
-                    (outcome, _observed(test, args, _outcome(mistake.answer, test.probe, args)))
+                    (outcome, observed(test, args, outcome_of(mistake.answer, test.probe, args)))
                     for test, args, outcome in calls
                 )
                 if all(same_outcome(a, b) for a, b in made):  # stops at the first difference
@@ -245,31 +243,6 @@ def _status(test: Test, message: str | None, values_right: bool) -> str:
     return "held" if test.property and not values_right else "ok"
 
 
-def _copies(args: tuple) -> tuple:
-    return tuple(a.clone() if isinstance(a, torch.Tensor) else a for a in args)
-
-
-def _outcome(answer: Callable[..., Any], probe: Callable[..., Any], args: tuple) -> Outcome:
-    given = _copies(args)
-    try:
-        value = plain(probe(answer, *given))
-    except probes.Unusable as error:
-        return Outcome(error=str(error))
-    except Exception as error:
-        return Outcome(error=f"raised {type(error).__name__}: {_first_line(str(error))}")
-    changed = tuple(
-        i
-        for i, (before, after) in enumerate(zip(args, given, strict=True))
-        if isinstance(before, torch.Tensor) and not same_tensor(before, after)
-    )
-    return Outcome(value=value, changed=changed)
-
-
-def _first_line(text: str) -> str:
-    line = text.partition("\n")[0]
-    return line if len(line) <= 200 else line[:197] + "..."
-
-
 def _judged(judge: Callable, args: tuple, value: Any) -> Any:
     """What a judge or an observer makes of a value; raises only Unfit, whatever the value."""
     if value is None:
@@ -283,7 +256,7 @@ def _judged(judge: Callable, args: tuple, value: Any) -> Any:
         raise Unfit(said) from error
 
 
-def _observed(test: Test, args: tuple, outcome: Outcome) -> Outcome:
+def observed(test: Test, args: tuple, outcome: Outcome) -> Outcome:
     """The outcome with what counts of its value in the place of the value."""
     if outcome.error or test.observe is None:
         return outcome

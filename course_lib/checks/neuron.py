@@ -7,8 +7,10 @@ The statements and the solutions stand in solutions/02_neuron.md. Every case wit
 from __future__ import annotations
 
 import itertools
+import math
 from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -270,6 +272,11 @@ def _abs_sigmoid(z: Tensor) -> Tensor:
     return torch.where(z >= 0, 1 / (1 + e), e / (1 + e))
 
 
+def _numpy_sigmoid(z: Tensor) -> Tensor:
+    with np.errstate(over="ignore"):
+        return 1 / (1 + torch.from_numpy(np.exp(-z.numpy())))
+
+
 SIGMOID = Exercise(
     number="2.3",
     title="A sigmoid that survives",
@@ -317,7 +324,18 @@ SIGMOID = Exercise(
             "that starts with zero weights would never learn. Use torch.where(z >= 0, -z, z)",
         ),
         Mistake(
-            "leaves torch",
+            "uses math",
+            lambda z: 1 / (1 + math.exp(-z)),
+            "math.exp takes one number; torch.exp takes a whole tensor and keeps its gradient",
+        ),
+        Mistake(
+            "uses numpy",
+            _numpy_sigmoid,
+            "numpy knows nothing of gradients, and detaching, which the error suggests, would lose "
+            "them; use torch.exp instead of np.exp",
+        ),
+        Mistake(
+            "leaves autograd",
             lambda z: torch.sigmoid(z.detach()),
             "your values are right, but they were computed out of autograd's sight, so nothing "
             "can be learned through them; compute with tensors from z to the result",
@@ -499,8 +517,8 @@ PERCEPTRON_UPDATE = Exercise(
         Mistake(
             "fires above zero only",
             _with_error(lambda z, y: y - (z > 0).float()),
-            "you predicted with > 0; step(0) is 1, so a neuron with zero weights fires, "
-            "and its first false alarm counts. Predict with >= 0",
+            "you predicted with > 0; step(0) is 1, so a neuron with zero weights fires: "
+            "predict with >= 0",
         ),
         Mistake(
             "takes the sum for the answer",
@@ -562,7 +580,7 @@ def _cushioned(z: Tensor, y: Tensor, eps: float) -> Tensor:
 
 SATURATES = (
     "your loss stops growing, and where it is flat there is no gradient: a neuron that is sure "
-    "and wrong would never learn. Write the loss in z: softplus(z) - y z needs no limit"
+    "and wrong would never learn. Write the loss in z: log(1 + exp(z)) - y z needs no limit"
 )
 
 BCE_WITH_LOGITS = Exercise(
@@ -583,7 +601,7 @@ BCE_WITH_LOGITS = Exercise(
             "takes the logarithm of zero",
             _naive,
             "for large |z| the probability rounds to 0 or 1, and 0 · log(0) is NaN; "
-            "put σ into the logarithm by hand: -log σ(z) = softplus(-z)",
+            "put σ into the logarithm by hand: -log σ(z) = log(1 + exp(-z))",
         ),
         Mistake(
             "overflows",
@@ -602,7 +620,7 @@ BCE_WITH_LOGITS = Exercise(
             "clamps the logarithm as torch does",
             lambda z, y: F.binary_cross_entropy(torch.sigmoid(z), y),
             "your loss stops at 100: torch limits the logarithm of a probability there, and the "
-            "gradient with it. Write the loss in z: softplus(z) - y z needs no limit",
+            "gradient with it. Write the loss in z: log(1 + exp(z)) - y z needs no limit",
         ),
         Mistake(
             "sums",
@@ -625,7 +643,7 @@ BCE_WITH_LOGITS = Exercise(
             "forgets the zeros",
             lambda z, y: (y * F.softplus(-z)).mean(),
             "you charged only for the examples with y = 1; "
-            "those with y = 0 cost -log(1 - σ(z)) = softplus(z)",
+            "those with y = 0 cost -log(1 - σ(z)) = log(1 + exp(z))",
         ),
         Mistake(
             "swaps the labels",
@@ -693,6 +711,11 @@ def _squared_error(z: Tensor, y: Tensor) -> Tensor:
     return (p - y) * p * (1 - p)
 
 
+def _broadcast_wrongly(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    error = torch.sigmoid(X @ w + b) - y
+    return (X * error).mean(0), error.mean()
+
+
 def _averaged_over_features(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     error = torch.sigmoid(X @ w + b) - y
     return (X * error[:, None]).mean(1), error.mean()
@@ -747,6 +770,12 @@ LOGISTIC_GRADIENTS = Exercise(
             "is p = σ(z)",
         ),
         Mistake(
+            "multiplies columns where it should multiply rows",
+            _broadcast_wrongly,
+            "you lined the errors up with the columns of X, not with its rows; "
+            "write X * error[:, None], or X.T @ error for product and sum in one",
+        ),
+        Mistake(
             "averages over the features",
             _averaged_over_features,
             "you averaged over the features, axis 1; a gradient has one number a weight, "
@@ -788,7 +817,7 @@ def _is_parity(args: tuple, sides: Tensor) -> str | None:
     bits = "".join(f"{bit:.0f}" for bit in X[first])
     boundary = ", with a sum of exactly 0" if sides[first] == 0 else ""
     return (
-        f"{len(wrong)} of {len(X)} inputs are wrong, the first {bits}: "
+        f"wrong for {len(wrong)} of {len(X)} inputs, the first {bits}: "
         f"it answers {int(fires[first])}{boundary}, the parity is {int(odd[first])}"
     )
 

@@ -176,7 +176,8 @@ def show(value: Any, digits: int = 4) -> str:
             return f"a tensor of shape {_shape(value)}"
         return show(value.tolist(), digits)
     if isinstance(value, float):
-        return f"{value:.{digits}g}"
+        whole = abs(value) < 1e6 and value == int(value)
+        return str(int(value)) if whole else f"{value:.{digits}g}"
     if isinstance(value, list | tuple):
         inner = ", ".join(show(v, digits) for v in value[:12])
         inner += ", ..." if len(value) > 12 else ""
