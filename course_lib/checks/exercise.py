@@ -8,36 +8,35 @@ live in different processes: inputs go out, values come back.
 from __future__ import annotations
 
 import inspect
+import textwrap
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from . import probes
+from .probes import Outcome, outcome_of
 from .values import difference, plain, show
 
 VISIBLE_SEED = 0
-TIGHT = {"rtol": 1e-5, "atol": 1e-8}  # how closely an answer must follow a mistake to be named
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What one call gave: a plain value, or an error, and whether it changed its inputs."""
-
-    value: Any = None
-    error: str | None = None  # "ValueError: what it said"
-    changed: bool = False
+class Unfit(Exception):
+    """A value that cannot be read as an answer; its text is the sentence for the learner."""
 
 
 @dataclass(frozen=True)
 class Test:
     """One line of the report.
 
-    ``cases`` draws argument tuples from a generator; seed 0 gives the visible ones, the grader's
-    seed the hidden ones. ``judge(args, value)`` returns a sentence when the value is wrong; without
-    it the value must equal the reference's. A ``property`` (a shape, a sum) pays only once every
-    other test holds.
+    ``cases`` draws argument tuples (tensors, numbers, strings) from a generator; seed 0 gives the
+    visible ones, the grader's seed the hidden ones. ``observe(args, value)`` says what of a value
+    counts: weights by the truth table that they compute, a pair by its second part; it raises
+    :class:`Unfit` when there is nothing to observe. ``judge(args, observed)`` returns a sentence
+    when that is wrong; without it, it must equal what is observed of the reference. A
+    ``property`` (a shape, a sum) pays only once every other test holds.
     """
 
     __test__ = False  # not a pytest class
@@ -45,6 +44,7 @@ class Test:
     name: str
     cases: Callable[[torch.Generator], list[tuple]]
     points: int = 1
+    observe: Callable[[tuple, Any], Any] | None = None
     judge: Callable[[tuple, Any], str | None] | None = None
     probe: Callable[..., Any] = probes.call
     property: bool = False
@@ -56,12 +56,9 @@ class Test:
 class Mistake:
     """A wrong answer that learners really give, and the hint that names it."""
 
+    name: str  # what went wrong, in a few words, for those who read the checks
     answer: Callable[..., Any]
-    hint: str
-
-    @property
-    def name(self) -> str:
-        return self.answer.__name__
+    hint: str  # what you did, and what to do instead
 
 
 @dataclass(frozen=True)
@@ -95,15 +92,26 @@ class Report:
         if self.not_done is not None:
             return f"{rows[0]}\n  not done yet ({self.not_done})"
         hint = self.mistake.hint if self.mistake else None
+        told = set()
         for line in self.lines:
             paid = ", paid once the values are right" if line.status == "held" else ""
             rows.append(f"  {line.status:<5} {line.test.name} ({line.test.points}{paid})")
             if line.status == "FAIL":
-                rows.append(f"        {line.message}")
+                said, _, given = (line.message or "").partition("\n")
+                rows.append(_indented("the same" if said in told else said))
+                if given and said not in told:
+                    rows.append(_indented(given))
                 if hint:
-                    rows.append(f"        hint: {hint}")
+                    rows.append(_indented(f"hint: {hint}"))
                 hint = None
+                told.add(said)
         return "\n".join(rows)
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(
+        text, 92, initial_indent=" " * 8, subsequent_indent=" " * 10, break_on_hyphens=False
+    )
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,7 @@ class Exercise:
     """An exercise: its statement's data, its tests, and the mistakes that it can name."""
 
     number: str  # "2.1"
+    title: str
     name: str  # the function or class that the learner writes
     difficulty: int  # 1 to 5
     minutes: int
@@ -122,11 +131,16 @@ class Exercise:
     def points(self) -> int:
         return sum(test.points for test in self.tests)
 
+    def heading(self) -> str:
+        """The exercise's title in the master: "Exercise 2.1 · A vote"."""
+        return f"Exercise {self.number} · {self.title}"
+
     def summary(self) -> str:
         """The line under the exercise's title.
 
         Example:
-            >>> Exercise("2.1", "f", 2, 5, abs, [Test("is right", lambda g: [])]).summary()
+            >>> tests = [Test("is right", lambda g: [])]
+            >>> Exercise("2.1", "A title", "f", 2, 5, abs, tests).summary()
             '`f` · 1 point · difficulty ★★☆☆☆ · about 5 minutes'
         """
         points = f"{self.points} point{'s' if self.points != 1 else ''}"
@@ -135,25 +149,29 @@ class Exercise:
 
     def cases(self, seed: int) -> list[list[tuple]]:
         """The arguments of every call, a list a test."""
-        return [test.cases(torch.Generator().manual_seed(seed)) for test in self.tests]
+        generator = torch.Generator().manual_seed(seed)
+        return [test.cases(generator) for test in self.tests]
 
     def run(self, answer: Callable[..., Any], cases: list[list[tuple]]) -> list[list[Outcome]]:
         """Call the answer on the cases: the half that may run elsewhere."""
         return [
-            [_outcome(answer, test.probe, args) for args in group]
+            [outcome_of(answer, test.probe, args) for args in group]
             for test, group in zip(self.tests, cases, strict=True)
         ]
 
     def judge(self, cases: list[list[tuple]], outcomes: list[list[Outcome]]) -> Report:
         """Judge what came back: the half that knows the reference."""
-        flat = [outcome for group in outcomes for outcome in group]
-        for outcome in flat:
-            if outcome.error and outcome.error.startswith("NotImplementedError"):
+        for outcome in (o for group in outcomes for o in group):
+            if outcome.error and outcome.error.startswith(_STUB):
                 lines = [Line(test, "FAIL") for test in self.tests]
-                return Report(self.name, lines, outcome.error.partition(": ")[2] or "a stub")
+                return Report(self.name, lines, outcome.error.removeprefix(_STUB) or "a stub")
+        seen = [
+            [observed(test, args, outcome) for args, outcome in zip(group, results, strict=True)]
+            for test, group, results in zip(self.tests, cases, outcomes, strict=True)
+        ]
         messages = [
             self._first_message(test, group, results)
-            for test, group, results in zip(self.tests, cases, outcomes, strict=True)
+            for test, group, results in zip(self.tests, cases, seen, strict=True)
         ]
         values_right = not any(
             m for test, m in zip(self.tests, messages, strict=True) if not test.property
@@ -162,7 +180,7 @@ class Exercise:
             Line(test, _status(test, message, values_right), message)
             for test, message in zip(self.tests, messages, strict=True)
         ]
-        named = self._name_mistake(cases, flat) if any(messages) else None
+        named = self._name_mistake(cases, seen) if any(messages) else None
         return Report(self.name, lines, mistake=named)
 
     def evaluate(self, answer: Callable[..., Any], seed: int = VISIBLE_SEED) -> Report:
@@ -170,33 +188,53 @@ class Exercise:
         cases = self.cases(seed)
         return self.judge(cases, self.run(answer, cases))
 
-    def _first_message(self, test: Test, cases: list[tuple], results: list[Outcome]) -> str | None:
-        for args, outcome in zip(cases, results, strict=True):
+    def _first_message(self, test: Test, cases: list[tuple], seen: list[Outcome]) -> str | None:
+        for args, outcome in zip(cases, seen, strict=True):
             if message := self._message(test, args, outcome):
-                given = self._describe(args)
-                return f"{message}, for {given}" if given else message
+                return f"{message}\nfor {self._describe(args)}" if args else message
         return None
 
-    def _message(self, test: Test, args: tuple, outcome: Outcome) -> str | None:
-        if outcome.error:
-            return f"raised {outcome.error}"
-        if outcome.changed:
-            return "changed its argument in place; work on a copy"
+    def _message(self, test: Test, args: tuple, seen: Outcome) -> str | None:
+        if seen.error:
+            return seen.error
+        if seen.changed:
+            names = " and ".join(f"`{self._names()[i]}`" for i in seen.changed)
+            what = "argument" if len(seen.changed) == 1 else "arguments"
+            return f"changed its {what} {names} in place; work on a copy"
         if test.judge:
-            return test.judge(args, outcome.value)
-        expected = plain(test.probe(self.reference, *_copies(args)))
-        return difference(outcome.value, expected, test.rtol, test.atol)
+            try:
+                return _judged(test.judge, args, seen.value)
+            except Unfit as reason:
+                return str(reason)
+        expected = observed(test, args, outcome_of(self.reference, test.probe, args)).value
+        return difference(seen.value, expected, test.rtol, test.atol)
+
+    def _names(self) -> list[str]:
+        return list(inspect.signature(self.reference).parameters)
 
     def _describe(self, args: tuple) -> str:
-        names = list(inspect.signature(self.reference).parameters)
-        return ", ".join(f"{n} = {show(plain(a))}" for n, a in zip(names, args, strict=False))
+        named = zip(self._names(), args, strict=False)
+        return ", ".join(f"{name} = {show(plain(value))}" for name, value in named)
 
-    def _name_mistake(self, cases: list[list[tuple]], came: list[Outcome]) -> Mistake | None:
-        for mistake in self.mistakes:
-            made = [o for group in self.run(mistake.answer, cases) for o in group]
-            if all(same_outcome(a, b) for a, b in zip(came, made, strict=True)):
-                return mistake
+    def _name_mistake(self, cases: list[list[tuple]], seen: list[list[Outcome]]) -> Mistake | None:
+        calls = [
+            (test, args, outcome)
+            for test, group, results in zip(self.tests, cases, seen, strict=True)
+            for args, outcome in zip(group, results, strict=True)
+        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
+            for mistake in self.mistakes:
+                made = (
+                    (outcome, observed(test, args, outcome_of(mistake.answer, test.probe, args)))
+                    for test, args, outcome in calls
+                )
+                if all(same_outcome(a, b) for a, b in made):  # stops at the first difference
+                    return mistake
         return None
+
+
+_STUB = "raised NotImplementedError: "
 
 
 def _status(test: Test, message: str | None, values_right: bool) -> str:
@@ -205,21 +243,27 @@ def _status(test: Test, message: str | None, values_right: bool) -> str:
     return "held" if test.property and not values_right else "ok"
 
 
-def _copies(args: tuple) -> tuple:
-    return tuple(a.clone() if isinstance(a, torch.Tensor) else a for a in args)
-
-
-def _outcome(answer: Callable[..., Any], probe: Callable[..., Any], args: tuple) -> Outcome:
-    given = _copies(args)
+def _judged(judge: Callable, args: tuple, value: Any) -> Any:
+    """What a judge or an observer makes of a value; raises only Unfit, whatever the value."""
+    if value is None:
+        raise Unfit(difference(None, ()))
     try:
-        value = plain(probe(answer, *given))
-    except Exception as error:
-        return Outcome(error=f"{type(error).__name__}: {error}")
-    changed = any(
-        isinstance(a, torch.Tensor) and not torch.equal(a.nan_to_num(), b.nan_to_num())
-        for a, b in zip(args, given, strict=True)
-    )
-    return Outcome(value=value, changed=changed)
+        return judge(args, value)
+    except Unfit:
+        raise
+    except Exception as error:  # values come from strangers: none may stop a grader
+        said = f"returned {show(value)}, which the statement does not allow"
+        raise Unfit(said) from error
+
+
+def observed(test: Test, args: tuple, outcome: Outcome) -> Outcome:
+    """The outcome with what counts of its value in the place of the value."""
+    if outcome.error or test.observe is None:
+        return outcome
+    try:
+        return replace(outcome, value=_judged(test.observe, args, outcome.value))
+    except Unfit as reason:
+        return replace(outcome, value=None, error=str(reason))
 
 
 def same_outcome(a: Outcome, b: Outcome) -> bool:
@@ -227,7 +271,16 @@ def same_outcome(a: Outcome, b: Outcome) -> bool:
     if a.error or b.error:
         kinds = [o.error.partition(":")[0] if o.error else None for o in (a, b)]
         return kinds[0] == kinds[1]
-    return a.changed == b.changed and difference(a.value, b.value, **TIGHT) is None
+    return a.changed == b.changed and difference(a.value, b.value) is None
+
+
+def shapes(args: tuple, value: Any) -> Any:
+    """Observe the shapes alone: every number of the value is taken for a zero."""
+    if isinstance(value, torch.Tensor):
+        return torch.zeros(value.shape)
+    if isinstance(value, tuple):
+        return tuple(shapes(args, part) for part in value)
+    return 0 if isinstance(value, bool | int | float) else value
 
 
 def checker(exercises: Sequence[Exercise]) -> Callable[..., None]:
@@ -253,3 +306,28 @@ def checker(exercises: Sequence[Exercise]) -> Callable[..., None]:
         print(by_name[name].evaluate(answer))
 
     return check
+
+
+def demo(function: Callable[[], Any]) -> None:
+    """Run a demonstration at once, or say which unfinished exercise it waits for.
+
+    Put ``@demo`` above a function without arguments; what it returns is displayed.
+
+    Args:
+        function: the demonstration, which calls answers of the reader.
+
+    Example:
+        >>> @demo
+        ... def picture():
+        ...     raise NotImplementedError("Exercise 2.1: fire or stay silent.")
+        This demonstration waits for Exercise 2.1: fire or stay silent.
+    """
+    try:
+        shown = function()
+    except NotImplementedError as error:
+        print(f"This demonstration waits for {error}")
+        return
+    if shown is not None:
+        from IPython.display import display
+
+        display(shown)

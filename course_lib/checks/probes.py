@@ -1,13 +1,22 @@
-"""How an answer is called. A probe runs beside the learner's code and returns plain values.
+"""How an answer is called, and what is kept of the call.
 
-Probes know nothing of right answers, so that a grader may send them where the answer runs.
+This module and values.py run beside the learner's code and know nothing of right answers, so that
+a grader may send the two of them, and no more of the checks, to where the answer runs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from .values import plain, same_tensor
+
+
+class Unusable(Exception):
+    """An answer's value on which the probe cannot work; its text is a sentence for the learner."""
 
 
 def call(answer: Any, *args: Any) -> Any:
@@ -18,5 +27,57 @@ def call(answer: Any, *args: Any) -> Any:
 def gradient(answer: Any, z: torch.Tensor, *args: Any) -> torch.Tensor:
     """What autograd makes of the answer: the gradient of ``answer(z, ...).sum()`` by ``z``."""
     z = z.clone().requires_grad_()
-    (grad,) = torch.autograd.grad(answer(z, *args).sum(), z)
-    return grad
+    y = answer(z, *args)
+    if not isinstance(y, torch.Tensor):
+        raise Unusable(f"returned a {type(y).__name__}; autograd needs a tensor")
+    if not y.requires_grad:
+        raise Unusable(
+            "lost the gradient: the value no longer depends on the input for autograd "
+            "(numpy, .item(), .detach() and torch.tensor(...) cut it off)"
+        )
+    (grad,) = torch.autograd.grad(y.sum(), z, allow_unused=True)
+    return torch.zeros_like(z) if grad is None else grad
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave: a plain value, or an error, and which arguments it changed in place."""
+
+    value: Any = None
+    error: str | None = None  # "raised ValueError: what it said"
+    changed: tuple[int, ...] = ()  # positions of arguments
+
+
+def outcome_of(answer: Callable[..., Any], probe: Callable[..., Any], args: tuple) -> Outcome:
+    """Call an answer through a probe, on copies of its arguments.
+
+    Args:
+        answer: the learner's function or class.
+        probe: one of this module's, which calls it.
+        args: tensors, numbers and strings.
+
+    Returns:
+        The :class:`Outcome`: data alone, whatever the answer does, unless it ends the process.
+    """
+    given = _copies(args)
+    try:
+        value = plain(probe(answer, *given))
+    except Unusable as error:
+        return Outcome(error=str(error))
+    except Exception as error:
+        return Outcome(error=f"raised {type(error).__name__}: {_first_line(error)}")
+    changed = tuple(
+        i
+        for i, (before, after) in enumerate(zip(args, given, strict=True))
+        if isinstance(before, torch.Tensor) and not same_tensor(before, after)
+    )
+    return Outcome(value=value, changed=changed)
+
+
+def _copies(args: tuple) -> tuple:
+    return tuple(a.clone() if isinstance(a, torch.Tensor) else a for a in args)
+
+
+def _first_line(error: Exception) -> str:
+    line = str(error).partition("\n")[0]
+    return line if len(line) <= 200 else line[:197] + "..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,40 @@ from torch import Tensor
 
 
 def plain(value: Any) -> Any:
-    """The value with arrays as detached CPU tensors and lists as tuples, to compare by content."""
+    """The value with arrays as detached CPU tensors and lists as tuples, to compare by content.
+
+    Args:
+        value: what an answer returned.
+
+    Returns:
+        None, numbers, strings, dense real tensors, and tuples or dicts of them: what can be sent
+        from one process to another as data.
+
+    Raises:
+        TypeError: for anything else (a function, a set, a sparse tensor).
+    """
     if isinstance(value, np.ndarray | np.generic):
-        value = torch.as_tensor(np.asarray(value))
+        value = torch.as_tensor(np.array(value))  # a copy: negative strides have no tensor
     if isinstance(value, Tensor):
-        return value.detach().to("cpu").resolve_conj().clone()
+        if value.layout != torch.strided or value.is_meta or value.is_quantized:
+            raise TypeError(f"a {value.layout} tensor of {value.dtype} is not an ordinary tensor")
+        if value.is_complex():
+            raise TypeError("the answer is a tensor of complex numbers; real ones are wanted")
+        return value.detach().to("cpu").clone()
     if isinstance(value, list | tuple):
         return tuple(plain(v) for v in value)
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
-    return value
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"the answer is a {type(value).__name__}; numbers or tensors are wanted")
+
+
+def same_tensor(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are alike to the last bit, shape and dtype included; NaN equals NaN."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return torch.equal(a, b) or bool(((a == b) | ((a != a) & (b != b))).all())
 
 
 def _is_number(value: Any) -> bool:
@@ -52,41 +77,57 @@ def difference(came: Any, expected: Any, rtol: float = 1e-4, atol: float = 1e-6)
         return _tensor_difference(came, expected, rtol, atol)
     if isinstance(expected, tuple):
         return _tuple_difference(came, expected, rtol, atol)
+    if isinstance(expected, dict):
+        return _dict_difference(came, expected, rtol, atol)
+    if isinstance(came, Tensor) and _is_number(expected):
+        return f"returned {_kind(came)}, expected a single number"
     if type(came) is not type(expected) or came != expected:
         return f"returned {show(came)}, expected {show(expected)}"
     return None
 
 
 def _number_difference(came: Any, expected: Any, rtol: float, atol: float) -> str | None:
-    came, expected = (torch.as_tensor(v, dtype=torch.float64) for v in (came, expected))
-    if torch.allclose(came, expected, rtol=rtol, atol=atol, equal_nan=True):
+    try:
+        a, b = float(came), float(expected)
+    except OverflowError:  # an integer beyond the range of floats
+        equal = isinstance(came, int) and isinstance(expected, int) and came == expected
+        return None if equal else f"returned {show(came)}, expected {show(expected)}"
+    if a == b or abs(a - b) <= atol + rtol * abs(b) < math.inf or (a != a and b != b):
         return None
-    return f"returned {show(came)}, expected {show(expected)}"
+    return "returned {}, expected {}".format(*_told_apart(came, expected))
 
 
 def _tensor_difference(came: Any, expected: Tensor, rtol: float, atol: float) -> str | None:
     if not isinstance(came, Tensor):
-        return f"returned a {type(came).__name__}, expected a tensor of shape {_shape(expected)}"
+        return f"returned {_kind(came)}, expected {_kind(expected)}"
     if came.shape != expected.shape:
         return f"returned shape {_shape(came)}, expected {_shape(expected)}"
-    if came.is_complex() or came.layout != torch.strided or came.is_meta:
-        return f"returned a {came.layout} tensor of {came.dtype}, expected plain real numbers"
     a, b = came.to(torch.float64), expected.to(torch.float64)
     wrong = ~torch.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
     if not wrong.any():
         return None
     if came.numel() <= 8:
-        return f"returned {show(came)}, expected {show(expected)}"
+        return "returned {}, expected {}".format(*_told_apart(came, expected))
     at = tuple(wrong.nonzero()[0].tolist())
+    here, there = _told_apart(a[at], b[at])
     return (
         f"{int(wrong.sum())} of {wrong.numel()} entries differ, the first at {list(at)}: "
-        f"{show(a[at])}, expected {show(b[at])}"
+        f"{here}, expected {there}"
     )
+
+
+def _told_apart(came: Any, expected: Any) -> tuple[str, str]:
+    """Both values with as many digits as it takes to see that they differ."""
+    for digits in (4, 6, 9):
+        a, b = show(came, digits), show(expected, digits)
+        if a != b:
+            break
+    return a, b
 
 
 def _tuple_difference(came: Any, expected: tuple, rtol: float, atol: float) -> str | None:
     if not isinstance(came, tuple) or len(came) != len(expected):
-        what = f"{len(came)} values" if isinstance(came, tuple) else f"a {type(came).__name__}"
+        what = f"{len(came)} values" if isinstance(came, tuple) else _kind(came)
         return f"returned {what}, expected {len(expected)} values"
     for i, (c, e) in enumerate(zip(came, expected, strict=True)):
         if message := difference(c, e, rtol, atol):
@@ -94,12 +135,37 @@ def _tuple_difference(came: Any, expected: tuple, rtol: float, atol: float) -> s
     return None
 
 
-def _shape(value: Tensor) -> tuple[int, ...]:
-    return tuple(value.shape)
+def _dict_difference(came: Any, expected: dict, rtol: float, atol: float) -> str | None:
+    if not isinstance(came, dict) or set(came) != set(expected):
+        what = f"the keys {show(tuple(came))}" if isinstance(came, dict) else _kind(came)
+        return f"returned {what}, expected the keys {show(tuple(expected))}"
+    for key, e in expected.items():
+        if message := difference(came[key], e, rtol, atol):
+            return f"{key}: {message}"
+    return None
 
 
-def show(value: Any) -> str:
+def _shape(value: Tensor) -> str:
+    return str(tuple(value.shape)) if value.ndim else "() (a single number)"
+
+
+def _kind(value: Any) -> str:
+    if _is_number(value):
+        return "a single number"
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {_shape(value)}"
+    return f"a list or tuple of {len(value)}" if isinstance(value, tuple) else show(value)
+
+
+def show(value: Any, digits: int = 4) -> str:
     """A value in few characters: small tensors as lists of four digits, large ones by shape.
+
+    Args:
+        value: a plain value.
+        digits: significant digits of each number.
+
+    Returns:
+        The text.
 
     Example:
         >>> show(torch.tensor([1 / 3, 2.0]))
@@ -108,11 +174,16 @@ def show(value: Any) -> str:
     if isinstance(value, Tensor):
         if value.numel() > 12:
             return f"a tensor of shape {_shape(value)}"
-        return show(value.tolist())
+        return show(value.tolist(), digits)
     if isinstance(value, float):
-        return f"{value:.4g}"
+        whole = abs(value) < 1e6 and value == int(value)
+        return str(int(value)) if whole else f"{value:.{digits}g}"
     if isinstance(value, list | tuple):
-        inner = ", ".join(show(v) for v in value)
+        inner = ", ".join(show(v, digits) for v in value[:12])
+        inner += ", ..." if len(value) > 12 else ""
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an integer of 5000 digits has no text
+        return f"a value of type {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."

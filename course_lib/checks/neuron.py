@@ -1,0 +1,914 @@
+"""The exercises of chapter 02_neuron: what they ask, how they are judged, what goes wrong.
+
+The statements and the solutions stand in solutions/02_neuron.md. Every case with a hard decision
+(fires or not) is drawn from whole and half numbers, so that no order of summation can tip it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from .exercise import Exercise, Mistake, Test, Unfit, checker, shapes
+from .probes import gradient
+from .values import difference, show
+
+HUGE = 1e4  # exp(HUGE) overflows in every floating-point type
+
+
+def _fires(z: Tensor) -> Tensor:
+    return (z >= 0).to(torch.float32)
+
+
+def _whole(generator: Generator, *shape: int) -> Tensor:
+    """Whole numbers from -3 to 3."""
+    return torch.randint(-3, 4, shape, generator=generator).float()
+
+
+def _nonzero(generator: Generator, *shape: int) -> Tensor:
+    """Whole numbers from -3 to 3, but for 0."""
+    size = torch.randint(1, 4, shape, generator=generator)
+    return (size * (2 * torch.randint(0, 2, shape, generator=generator) - 1)).float()
+
+
+def _normal(generator: Generator, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=generator)
+
+
+def _uniform(generator: Generator, low: float, high: float, *shape: int) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=generator)
+
+
+# 2.1 neuron_vote
+
+
+def _random_votes(g: Generator) -> list[tuple]:
+    return [
+        (_whole(g, B, D), _nonzero(g, D), float(_whole(g, 1)) + 0.5) for B, D in ((3, 2), (5, 3))
+    ]
+
+
+def _close_votes(g: Generator, margins: tuple[float, ...]) -> list[tuple]:
+    """Inputs whose weighted sum misses the threshold by the margin, and an empty ballot."""
+    w = _nonzero(g, 2)
+    cases = []
+    for side, margin in itertools.product((1, -1), margins):
+        x = torch.stack([side * w, torch.zeros(2), _whole(g, 2)])
+        cases.append((x, w, -side * float(w @ w) + margin))
+    return cases
+
+
+def _zeros_and_ones(args: tuple, value: object) -> str | None:
+    x = args[0]
+    if message := difference(shapes(args, value), torch.zeros(len(x))):
+        return message
+    if value.dtype == torch.bool:
+        return "returned True and False, expected the numbers 1.0 and 0.0"
+    if not torch.isin(value, torch.tensor([0, 1])).all():
+        return f"returned {show(value)}, expected only 0 and 1"
+    return None
+
+
+NEURON_VOTE = Exercise(
+    number="2.1",
+    title="A vote",
+    name="neuron_vote",
+    difficulty=1,
+    minutes=5,
+    reference=lambda x, w, b: torch.heaviside(x @ w + b, torch.ones(())),
+    tests=[
+        Test("adds up the weighted inputs of each row", _random_votes),
+        Test("is as easily convinced as the bias says", partial(_close_votes, margins=(0.5, -0.5))),
+        Test("fires at exactly zero", partial(_close_votes, margins=(0.0,))),
+        Test(
+            "answers 0 or 1, once for each row", _random_votes, judge=_zeros_and_ones, property=True
+        ),
+    ],
+    mistakes=[
+        Mistake(
+            "leaves out the bias",
+            lambda x, w, b: _fires(x @ w),
+            "you compared the weighted sum with 0 and left out the bias; "
+            "add b to the sum before you compare",
+        ),
+        Mistake(
+            "fires above zero only",
+            lambda x, w, b: (x @ w + b > 0).float(),
+            "you fire only above 0; step(0) is 1, so compare with >=, not with >",
+        ),
+        Mistake(
+            "subtracts the bias",
+            lambda x, w, b: _fires(x @ w - b),
+            "you treated b as a threshold and subtracted it; "
+            "the bias is added: fire when x·w + b >= 0",
+        ),
+        Mistake(
+            "adds the bias once a feature",
+            lambda x, w, b: _fires((x * w + b).sum(-1)),
+            "you added b to every product before summing, so it counts once a feature; "
+            "sum first, then add b once",
+        ),
+        Mistake(
+            "forgets to sum",
+            lambda x, w, b: _fires(x * w + b),
+            "you decided for each feature on its own, which gives a value a feature; "
+            "sum the products over the features (x @ w), then decide once a row",
+        ),
+        Mistake(
+            "uses the sign",
+            lambda x, w, b: torch.sign(x @ w + b),
+            "you returned the sign, which is -1, 0 or 1; a step neuron answers 0 or 1, "
+            "and 1 at exactly 0",
+        ),
+        Mistake(
+            "returns truth values",
+            lambda x, w, b: x @ w + b >= 0,
+            "your decisions are right but they are True and False, which torch will not subtract "
+            "from one another; convert them with .float()",
+        ),
+    ],
+)
+
+
+# 2.2 gate
+
+CORNERS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+TABLES = {
+    "AND": (0, 0, 0, 1),
+    "OR": (0, 1, 1, 1),
+    "NAND": (1, 1, 1, 0),
+    "NOR": (1, 0, 0, 0),
+}
+
+
+def _numbers(name: str, value: object, shape: tuple[int, ...]) -> Tensor:
+    """A part of the answer as a tensor of doubles, or the reason why it cannot be one."""
+    try:
+        tensor = torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise Unfit(f"{name} is {show(value)}, expected numbers") from None
+    if tuple(tensor.shape) != shape:
+        want = f"shape {shape}" if shape else "a single number"
+        raise Unfit(f"{name} has shape {tuple(tensor.shape)}, expected {want}")
+    if not tensor.isfinite().all():
+        raise Unfit(f"{name} is {show(tensor)}, expected finite numbers")
+    return tensor
+
+
+def _side(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
+    """The sign of ``W x + b`` for each row x: 1, -1, or 0 on the boundary, up to rounding."""
+
+    def weighted(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
+        return torch.tensordot(x, W, dims=([-1], [-1])) + b
+
+    z = weighted(x, W, b)
+    return torch.where(z.abs() <= 1e-6 * weighted(x.abs(), W.abs(), b.abs()), 0, z.sign())
+
+
+def _gate_sides(args: tuple, value: object) -> Tensor:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise Unfit(f"returned {show(value)}, expected two values: w, b")
+    return _side(CORNERS, _numbers("w", value[0], (2,)), _numbers("b", value[1], ()))
+
+
+def _is_gate(args: tuple, sides: Tensor) -> str | None:
+    (name,) = args
+    fires = (sides >= 0).int()
+    wanted = torch.tensor(TABLES[name])
+    if torch.equal(fires, wanted):
+        return None
+    said, want = ("".join(map(str, row.tolist())) for row in (fires, wanted))
+    message = f"for the inputs 00, 01, 10, 11 it answers {said}, {name} answers {want}"
+    lying = (sides == 0) & (fires != wanted)
+    if lying.any():
+        corner = "".join(f"{bit:.0f}" for bit in CORNERS[lying][0])
+        message += f"; at {corner} the sum is exactly 0, on the boundary, and step(0) fires"
+    return message
+
+
+def _gate_test(name: str) -> Test:
+    return Test(f"{name} has its truth table", lambda g: [(name,)], 1, _gate_sides, _is_gate)
+
+
+def _gates(AND: tuple, OR: tuple, NAND: tuple, NOR: tuple):
+    """An answer that looks up ``(w, b)``; a weight is given once and serves both inputs."""
+    table = {"AND": AND, "OR": OR, "NAND": NAND, "NOR": NOR}
+    return lambda name: (torch.full((2,), table[name][0]), table[name][1])
+
+
+GATE = Exercise(
+    number="2.2",
+    title="Logic gates",
+    name="gate",
+    difficulty=1,
+    minutes=10,
+    reference=_gates((1.0, -1.5), (1.0, -0.5), (-1.0, 1.5), (-1.0, 0.5)),
+    tests=[_gate_test(name) for name in TABLES],
+    mistakes=[
+        Mistake(
+            "gives the threshold as the bias",
+            _gates((1.0, 1.5), (1.0, 0.5), (-1.0, -1.5), (-1.0, -0.5)),
+            "you gave the threshold as the bias; the neuron fires when x·w + b >= 0, "
+            "so the bias is minus the threshold",
+        ),
+        Mistake(
+            "swaps AND and OR",
+            _gates((1.0, -0.5), (1.0, -1.5), (-1.0, 0.5), (-1.0, 1.5)),
+            "your AND is an OR and your OR an AND; with weights of 1, AND must ask for two "
+            "votes (b = -1.5), OR for one (b = -0.5)",
+        ),
+        Mistake(
+            "negates the weights only",
+            _gates((1.0, -1.5), (1.0, -0.5), (-1.0, -1.5), (-1.0, -0.5)),
+            "you negated the weights of AND and OR and kept the bias, so nothing can fire; "
+            "the opposite gate has the opposite sum: negate w and b",
+        ),
+        Mistake(
+            "negates the bias only",
+            _gates((1.0, -1.5), (1.0, -0.5), (1.0, 1.5), (1.0, 0.5)),
+            "you negated the bias of AND and OR and kept the weights, so everything fires; "
+            "the opposite gate has the opposite sum: negate w and b",
+        ),
+        Mistake(
+            "swaps NAND and NOR",
+            _gates((1.0, -1.5), (1.0, -0.5), (-1.0, 0.5), (-1.0, 1.5)),
+            "your NAND is a NOR and your NOR a NAND: 'not both' still fires for one 1, "
+            "'neither' does not; negate AND for NAND and OR for NOR",
+        ),
+        Mistake(
+            "negates a gate that lies on the boundary",
+            _gates((1.0, -2.0), (1.0, -1.0), (-1.0, 2.0), (-1.0, 1.0)),
+            "your AND and OR hold only because step(0) = 1: a corner lies exactly on the "
+            "boundary, and its opposite lies there too; move the boundary between the corners",
+        ),
+    ],
+)
+
+
+# 2.3 sigmoid
+
+
+def _moderate(g: Generator) -> list[tuple]:
+    return [(3 * _normal(g, 3),), (3 * _normal(g, 2, 2),)]
+
+
+def _extreme(g: Generator) -> list[tuple]:
+    size = _uniform(g, 200.0, 2000.0, 2)
+    return [(torch.stack([torch.tensor(-HUGE), -size[0], size[1], torch.tensor(HUGE)]),)]
+
+
+def _around_zero(g: Generator) -> list[tuple]:
+    return [(torch.cat([3 * _normal(g, 3), torch.zeros(1)]),)]
+
+
+def _abs_sigmoid(z: Tensor) -> Tensor:
+    e = torch.exp(-z.abs())
+    return torch.where(z >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def _numpy_sigmoid(z: Tensor) -> Tensor:
+    with np.errstate(over="ignore"):
+        return 1 / (1 + torch.from_numpy(np.exp(-z.numpy())))
+
+
+SIGMOID = Exercise(
+    number="2.3",
+    title="A sigmoid that survives",
+    name="sigmoid",
+    difficulty=2,
+    minutes=15,
+    reference=lambda z: torch.sigmoid(z),
+    tests=[
+        Test("equals 1 / (1 + exp(-z))", _moderate),
+        Test("has a value at ±10,000", _extreme),
+        Test("has its own slope, at 0 too", _around_zero, probe=gradient),
+        Test("has a slope at ±10,000", _extreme, probe=gradient),
+        Test("keeps the shape", _moderate, observe=shapes, property=True),
+    ],
+    mistakes=[
+        Mistake(
+            "flips the sign",
+            lambda z: 1 / (1 + torch.exp(z)),
+            "your curve falls where it should rise: that is σ(-z); the exponent is -z",
+        ),
+        Mistake(
+            "divides infinity by infinity",
+            lambda z: torch.exp(z) / (1 + torch.exp(z)),
+            "exp(z) overflows for large z, and infinity over infinity is NaN; "
+            "take exp only of numbers that are not positive",
+        ),
+        Mistake(
+            "uses the formula as it stands",
+            lambda z: 1 / (1 + torch.exp(-z)),
+            "the value survives (1 / infinity is 0) but the gradient does not: exp(-z) overflows "
+            "for very negative z and 0 · infinity is NaN; use exp(z) there",
+        ),
+        Mistake(
+            "chooses after the overflow",
+            lambda z: torch.where(
+                z >= 0, 1 / (1 + torch.exp(-z)), torch.exp(z) / (1 + torch.exp(z))
+            ),
+            "torch.where computes both branches, and the one that it throws away sends "
+            "0 · infinity = NaN into the gradient; choose the exponent first, then take exp of it",
+        ),
+        Mistake(
+            "has no slope at zero",
+            _abs_sigmoid,
+            "your slope at exactly 0 is 0, for autograd gives abs() the slope 0 there; a neuron "
+            "that starts with zero weights would never learn. Use torch.where(z >= 0, -z, z)",
+        ),
+        Mistake(
+            "uses math",
+            lambda z: 1 / (1 + math.exp(-z)),
+            "math.exp takes one number; torch.exp takes a whole tensor and keeps its gradient",
+        ),
+        Mistake(
+            "uses numpy",
+            _numpy_sigmoid,
+            "numpy knows nothing of gradients, and detaching, which the error suggests, would lose "
+            "them; use torch.exp instead of np.exp",
+        ),
+        Mistake(
+            "leaves autograd",
+            lambda z: torch.sigmoid(z.detach()),
+            "your values are right, but they were computed out of autograd's sight, so nothing "
+            "can be learned through them; compute with tensors from z to the result",
+        ),
+    ],
+)
+
+
+# 2.4 collapse
+
+
+def _two_layers(g: Generator, bias: float) -> list[tuple]:
+    """Two layers D -> H -> K: all of one size first, then three sizes."""
+    return [
+        (_normal(g, H, D), bias * _normal(g, H), _normal(g, K, H), bias * _normal(g, K))
+        for D, H, K in ((2, 2, 2), (3, 4, 2))
+    ]
+
+
+def _collapse(W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
+    """Read the one layer off its outputs: for 0 it answers b, for a unit vector a column more."""
+
+    def both(X: Tensor) -> Tensor:
+        return (X @ W1.T + b1) @ W2.T + b2
+
+    b = both(torch.zeros_like(W1[0]))
+    return (both(torch.eye(W1.shape[1])) - b).T, b
+
+
+COLLAPSE = Exercise(
+    number="2.4",
+    title="Two layers in one",
+    name="collapse",
+    difficulty=2,
+    minutes=10,
+    reference=_collapse,
+    tests=[
+        Test("does what both layers do, without biases", partial(_two_layers, bias=0.0)),
+        Test("carries both biases through", partial(_two_layers, bias=1.0)),
+        Test(
+            "is one layer from D to K",
+            partial(_two_layers, bias=1.0),
+            observe=shapes,
+            property=True,
+        ),
+    ],
+    mistakes=[
+        Mistake(
+            "multiplies in the wrong order",
+            lambda W1, b1, W2, b2: (W1 @ W2, W2 @ b1 + b2),
+            "you multiplied W1 @ W2; the layer that acts first stands next to x, "
+            "W2 (W1 x), so it is W2 @ W1",
+        ),
+        Mistake(
+            "adds the biases",
+            lambda W1, b1, W2, b2: (W2 @ W1, b1 + b2),
+            "you added b1 to b2; b1 passes through the second layer too, so it arrives as W2 @ b1",
+        ),
+        Mistake(
+            "loses the first bias",
+            lambda W1, b1, W2, b2: (W2 @ W1, b2),
+            "your bias is b2 alone; b1 is part of what the second layer gets: add W2 @ b1",
+        ),
+        Mistake(
+            "loses the second bias",
+            lambda W1, b1, W2, b2: (W2 @ W1, W2 @ b1),
+            "your bias is W2 @ b1 alone; the second layer adds its own bias at the end: add b2",
+        ),
+        Mistake(
+            "sends the bias through both layers",
+            lambda W1, b1, W2, b2: (W2 @ W1, W2 @ W1 @ b1 + b2),
+            "you sent b1 through both matrices; it is added after the first, so only W2 acts on it",
+        ),
+        Mistake(
+            "returns the transpose",
+            lambda W1, b1, W2, b2: ((W2 @ W1).T, W2 @ b1 + b2),
+            "your W is transposed; here a layer computes W x + b with W of shape (K, D), "
+            "a row an output",
+        ),
+        Mistake(
+            "multiplies entry by entry",
+            lambda W1, b1, W2, b2: (W2 * W1, W2 * b1 + b2),
+            "you multiplied entry by entry with *; a layer is a matrix product: use @",
+        ),
+    ],
+)
+
+
+# 2.5 perceptron_update
+
+
+def _meeting(g: Generator, evidence: float, label: float) -> tuple:
+    """A perceptron whose sum for the input is ``evidence``, and the label it should have given."""
+    w, x = _nonzero(g, 3), _nonzero(g, 3)
+    return w, evidence - w @ x, x, torch.tensor(label)
+
+
+def _right_already(g: Generator) -> list[tuple]:
+    return [_meeting(g, 2.5, 1.0), _meeting(g, -2.5, 0.0)]
+
+
+def _missed(g: Generator) -> list[tuple]:
+    return [_meeting(g, -1.5, 1.0), _meeting(g, -0.5, 1.0)]
+
+
+def _false_alarm(g: Generator) -> list[tuple]:
+    return [_meeting(g, 1.5, 0.0), _meeting(g, 0.5, 0.0)]
+
+
+def _from_zero(g: Generator) -> list[tuple]:
+    start = (torch.zeros(3), torch.tensor(0.0))
+    return [
+        (*start, _nonzero(g, 3), torch.tensor(1.0)),
+        (*start, _nonzero(g, 3), torch.tensor(0.0)),
+    ]
+
+
+def _update(w: Tensor, b: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    if (w @ x + b >= 0) == (y > 0):
+        return w, b
+    return (w + x, b + 1) if y > 0 else (w - x, b - 1)
+
+
+def _update_in_place(w: Tensor, b: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    error = y - _fires(w @ x + b)
+    w += error * x
+    b += error
+    return w, b
+
+
+def _with_error(error, bias: bool = True):
+    """An update that takes ``error(z, y)`` for the error."""
+
+    def update(w: Tensor, b: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        e = error(w @ x + b, y)
+        return w + e * x, b + e if bias else b
+
+    return update
+
+
+PERCEPTRON_UPDATE = Exercise(
+    number="2.5",
+    title="Learn from one mistake",
+    name="perceptron_update",
+    difficulty=2,
+    minutes=10,
+    reference=_update,
+    tests=[
+        Test("leaves a neuron alone that was right", _right_already),
+        Test("moves towards an input that it missed", _missed),
+        Test("moves away from an input that it should have ignored", _false_alarm),
+        Test("starts from zero weights, where it fires", _from_zero),
+    ],
+    mistakes=[
+        Mistake(
+            "learns when it was right",
+            _with_error(lambda z, y: 2 * y - 1),
+            "you moved the weights though the answer was right; the error y - ŷ is then 0, "
+            "so nothing may change",
+        ),
+        Mistake(
+            "moves the wrong way",
+            _with_error(lambda z, y: _fires(z) - y),
+            "you moved the wrong way: after a missed 1 the sum must grow; add (y - ŷ) x, "
+            "with the label first",
+        ),
+        Mistake(
+            "uses labels as -1 and 1",
+            _with_error(lambda z, y: y * (_fires(z) != y)),
+            "you added y x, the rule for labels -1 and 1; with labels 0 and 1 it never corrects "
+            "a false alarm. Add (y - ŷ) x",
+        ),
+        Mistake(
+            "keeps the bias",
+            _with_error(lambda z, y: y - _fires(z), bias=False),
+            "you moved the weights but not the bias; it learns like the weight of an input "
+            "that is always 1: add y - ŷ to b",
+        ),
+        Mistake(
+            "fires above zero only",
+            _with_error(lambda z, y: y - (z > 0).float()),
+            "you predicted with > 0; step(0) is 1, so a neuron with zero weights fires: "
+            "predict with >= 0",
+        ),
+        Mistake(
+            "takes the sum for the answer",
+            _with_error(lambda z, y: y - z),
+            "you took the error from the sum z = w·x + b; the perceptron compares y with its "
+            "answer ŷ = step(z), which is 0 or 1",
+        ),
+        Mistake(
+            "changes its arguments",
+            _update_in_place,
+            "w += ... changes the caller's tensor, and the old weights are lost; "
+            "write w = w + ..., which makes a new one",
+        ),
+    ],
+)
+
+
+# 2.6 bce_with_logits
+
+
+def _ordinary(g: Generator) -> list[tuple]:
+    return [
+        (2 * _normal(g, 4), torch.tensor([0.0, 1.0, 1.0, 0.0])),
+        (2 * _normal(g, 3), torch.tensor([1.0, 0.0, 0.0])),
+    ]
+
+
+def _sure_logits(g: Generator) -> list[Tensor]:
+    size = _uniform(g, 120.0, 900.0, 2)
+    return [torch.tensor([HUGE, -HUGE]), torch.stack([size[0], -size[1]])]
+
+
+def _sure_and_right(g: Generator) -> list[tuple]:
+    return [(z, torch.tensor([1.0, 0.0])) for z in _sure_logits(g)]
+
+
+def _sure_and_wrong(g: Generator) -> list[tuple]:
+    return [(z, torch.tensor([0.0, 1.0])) for z in _sure_logits(g)]
+
+
+def _costs(z: Tensor, y: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(z, y, reduction="none")
+
+
+def _naive(z: Tensor, y: Tensor) -> Tensor:
+    p = torch.sigmoid(z)
+    return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+
+
+def _clamped(z: Tensor, y: Tensor, eps: float) -> Tensor:
+    p = torch.sigmoid(z).clamp(eps, 1 - eps)
+    return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+
+
+def _cushioned(z: Tensor, y: Tensor, eps: float) -> Tensor:
+    p = torch.sigmoid(z)
+    return -(y * (p + eps).log() + (1 - y) * (1 - p + eps).log()).mean()
+
+
+SATURATES = (
+    "your loss stops growing, and where it is flat there is no gradient: a neuron that is sure "
+    "and wrong would never learn. Write the loss in z: log(1 + exp(z)) - y z needs no limit"
+)
+
+BCE_WITH_LOGITS = Exercise(
+    number="2.6",
+    title="A loss that survives",
+    name="bce_with_logits",
+    difficulty=3,
+    minutes=20,
+    reference=lambda z, y: F.binary_cross_entropy_with_logits(z, y),
+    tests=[
+        Test("equals the mean cross-entropy", _ordinary),
+        Test("charges nothing for being sure and right", _sure_and_right),
+        Test("charges |z| for being sure and wrong", _sure_and_wrong, points=2),
+        Test("is a single number", _ordinary, observe=shapes, property=True),
+    ],
+    mistakes=[
+        Mistake(
+            "takes the logarithm of zero",
+            _naive,
+            "for large |z| the probability rounds to 0 or 1, and 0 · log(0) is NaN; "
+            "put σ into the logarithm by hand: -log σ(z) = log(1 + exp(-z))",
+        ),
+        Mistake(
+            "overflows",
+            lambda z, y: (torch.log(1 + torch.exp(z)) - y * z).mean(),
+            "exp(z) overflows for large z; use log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|))",
+        ),
+        *[
+            Mistake(f"clamps the probability at {eps}", partial(_clamped, eps=eps), SATURATES)
+            for eps in (1e-5, 1e-6, 1e-7)
+        ],
+        *[
+            Mistake(f"adds {eps} in the logarithm", partial(_cushioned, eps=eps), SATURATES)
+            for eps in (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
+        ],
+        Mistake(
+            "clamps the logarithm as torch does",
+            lambda z, y: F.binary_cross_entropy(torch.sigmoid(z), y),
+            "your loss stops at 100: torch limits the logarithm of a probability there, and the "
+            "gradient with it. Write the loss in z: log(1 + exp(z)) - y z needs no limit",
+        ),
+        Mistake(
+            "sums",
+            lambda z, y: _costs(z, y).sum(),
+            "you summed over the batch; the loss is the mean, so that the step size need not "
+            "change with the batch",
+        ),
+        Mistake(
+            "forgets the mean",
+            _costs,
+            "you returned a loss an example; take the mean over the batch",
+        ),
+        Mistake(
+            "forgets the minus",
+            lambda z, y: -_costs(z, y).mean(),
+            "your loss is negative: the cross-entropy is minus the logarithm of the probability "
+            "given to the label",
+        ),
+        Mistake(
+            "forgets the zeros",
+            lambda z, y: (y * F.softplus(-z)).mean(),
+            "you charged only for the examples with y = 1; "
+            "those with y = 0 cost -log(1 - σ(z)) = log(1 + exp(z))",
+        ),
+        Mistake(
+            "swaps the labels",
+            lambda z, y: _costs(z, 1 - y).mean(),
+            "you swapped the labels: σ(z) is the probability of y = 1, "
+            "so y = 1 costs -log σ(z), which is small for large z",
+        ),
+    ],
+)
+
+
+# 2.7 logistic_gradients
+
+
+def _batches(g: Generator) -> list[tuple]:
+    return [
+        (
+            _normal(g, B, D),
+            (torch.arange(B) % 2).float(),
+            _normal(g, D),
+            _uniform(g, 0.5, 1.5),
+        )
+        for B, D in ((3, 3), (5, 2))
+    ]
+
+
+def _part(i: int):
+    """Observe one of the two gradients."""
+
+    def observe(args: tuple, value: object) -> object:
+        if not isinstance(value, tuple) or len(value) != 2:
+            raise Unfit(f"returned {show(value)}, expected two values: grad_w, grad_b")
+        return value[i]
+
+    return observe
+
+
+def _by_autograd(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    w, b = w.clone().requires_grad_(), b.clone().requires_grad_()
+    return torch.autograd.grad(F.binary_cross_entropy_with_logits(X @ w + b, y), (w, b))
+
+
+def _with_residual(residual, bias: float = 1.0):
+    """Gradients that are means over the batch of ``residual(z, y)`` times the input."""
+
+    def gradients(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        r = residual(X @ w + bias * b, y)
+        return X.T @ r / len(y), r.mean()
+
+    return gradients
+
+
+def _summed(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    error = torch.sigmoid(X @ w + b) - y
+    return X.T @ error, error.sum()
+
+
+def _weights_summed(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    error = torch.sigmoid(X @ w + b) - y
+    return X.T @ error, error.mean()
+
+
+def _squared_error(z: Tensor, y: Tensor) -> Tensor:
+    p = torch.sigmoid(z)
+    return (p - y) * p * (1 - p)
+
+
+def _broadcast_wrongly(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    error = torch.sigmoid(X @ w + b) - y
+    return (X * error).mean(0), error.mean()
+
+
+def _averaged_over_features(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    error = torch.sigmoid(X @ w + b) - y
+    return (X * error[:, None]).mean(1), error.mean()
+
+
+LOGISTIC_GRADIENTS = Exercise(
+    number="2.7",
+    title="Gradients by hand",
+    name="logistic_gradients",
+    difficulty=3,
+    minutes=20,
+    reference=_by_autograd,
+    tests=[
+        Test("is the slope of the mean loss by the weights", _batches, 2, _part(0)),
+        Test("is the slope of the mean loss by the bias", _batches, 1, _part(1)),
+        Test("has the shapes of w and b", _batches, observe=shapes, property=True),
+    ],
+    mistakes=[
+        Mistake(
+            "sums",
+            _summed,
+            "you summed over the batch; the loss is a mean, so its gradient is one too: "
+            "divide by the number of examples",
+        ),
+        Mistake(
+            "divides the bias only",
+            _weights_summed,
+            "grad_b is a mean but grad_w is a sum: X.T @ error adds over the batch, "
+            "so divide it by the number of examples",
+        ),
+        Mistake(
+            "points downhill",
+            _with_residual(lambda z, y: y - torch.sigmoid(z)),
+            "your gradient points downhill: the error is p - y, the prediction first; "
+            "the minus of gradient descent belongs to the update",
+        ),
+        Mistake(
+            "differentiates the squared error",
+            _with_residual(_squared_error),
+            "you multiplied by σ' = p (1 - p), which belongs to the squared error; in the "
+            "cross-entropy it cancels against the logarithm's 1 / (p (1 - p)), and p - y is left",
+        ),
+        Mistake(
+            "leaves out the bias",
+            _with_residual(lambda z, y: torch.sigmoid(z) - y, bias=0.0),
+            "your prediction leaves out the bias: p = σ(X w + b)",
+        ),
+        Mistake(
+            "forgets the sigmoid",
+            _with_residual(lambda z, y: z - y),
+            "you took the error from z = X w + b, as in linear regression; here the prediction "
+            "is p = σ(z)",
+        ),
+        Mistake(
+            "multiplies columns where it should multiply rows",
+            _broadcast_wrongly,
+            "you lined the errors up with the columns of X, not with its rows; "
+            "write X * error[:, None], or X.T @ error for product and sum in one",
+        ),
+        Mistake(
+            "averages over the features",
+            _averaged_over_features,
+            "you averaged over the features, axis 1; a gradient has one number a weight, "
+            "so average over the batch, axis 0",
+        ),
+    ],
+)
+
+
+# 2.8 parity_network
+
+
+def _bits(n: int) -> Tensor:
+    """All inputs of n bits, shape (2^n, n)."""
+    place = torch.arange(n - 1, -1, -1)
+    return (torch.arange(2**n)[:, None] >> place & 1).to(torch.float64)
+
+
+def _parity_sides(args: tuple, value: object) -> Tensor:
+    """The sign of the output neuron's sum for every input of n bits."""
+    (n,) = args
+    if not isinstance(value, tuple) or len(value) != 4:
+        raise Unfit(f"returned {show(value)}, expected four values: W1, b1, w2, b2")
+    names = ("W1", "b1", "w2", "b2")
+    wanted = ((n, n), (n,), (n,), ())
+    W1, b1, w2, b2 = (_numbers(*part) for part in zip(names, value, wanted, strict=True))
+    hidden = (_side(_bits(n), W1, b1) >= 0).to(torch.float64)  # (2^n, n)
+    return _side(hidden, w2, b2)
+
+
+def _is_parity(args: tuple, sides: Tensor) -> str | None:
+    X = _bits(*args)
+    fires = sides >= 0
+    odd = X.sum(1) % 2 == 1
+    wrong = (fires != odd).nonzero().flatten().tolist()
+    if not wrong:
+        return None
+    first = wrong[0]
+    bits = "".join(f"{bit:.0f}" for bit in X[first])
+    boundary = ", with a sum of exactly 0" if sides[first] == 0 else ""
+    return (
+        f"wrong for {len(wrong)} of {len(X)} inputs, the first {bits}: "
+        f"it answers {int(fires[first])}{boundary}, the parity is {int(odd[first])}"
+    )
+
+
+def _parity(n: int, first: float = 0.5, signs: str = "+-", bias: float = -0.5, own: bool = False):
+    """Hidden neuron k fires for at least k ones; the output adds them up with the signs given.
+
+    The parts can be spoilt one by one: the ``first`` threshold, the ``signs`` (the last one is
+    repeated unless there are two), the output's ``bias``, and ``own`` bits for all bits.
+    """
+    W1 = torch.eye(n) if own else torch.ones(n, n)
+    b1 = torch.full((n,), -0.5) if own else -torch.arange(n) - first
+    pattern = [signs[k % 2] if k < 2 or len(signs) == 2 else signs[-1] for k in range(n)]
+    w2 = torch.tensor([1.0 if sign == "+" else -1.0 for sign in pattern])
+    return W1, b1, w2, torch.tensor(bias)
+
+
+def _widths(*sizes: int):
+    return lambda g: [(n,) for n in sizes]
+
+
+def _wide(g: Generator) -> list[tuple]:
+    return [(n,) for n in (3, 4, 5, 6, int(torch.randint(7, 10, (), generator=g)))]
+
+
+PARITY_NETWORK = Exercise(
+    number="2.8",
+    title="Odd or even",
+    name="parity_network",
+    difficulty=5,
+    minutes=40,
+    reference=lambda n: _parity(n),
+    tests=[
+        Test("repeats a single bit", _widths(1), 1, _parity_sides, _is_parity),
+        Test("is XOR for two bits", _widths(2), 1, _parity_sides, _is_parity),
+        Test("counts ones modulo 2 for any n", _wide, 3, _parity_sides, _is_parity),
+    ],
+    mistakes=[
+        Mistake(
+            "adds up every hidden neuron",
+            lambda n: _parity(n, signs="++"),
+            "all your output weights are positive, so your network is an OR; hidden neuron k "
+            "fires for at least k ones: the second must take back what the first gave",
+        ),
+        Mistake(
+            "takes back first",
+            lambda n: _parity(n, signs="-+"),
+            "your output weights start with -1, so the output never fires; "
+            "the first hidden neuron must speak for firing: +1, then -1, then +1 again",
+        ),
+        Mistake(
+            "works for two bits only",
+            lambda n: _parity(n, signs="+--"),
+            "your network is an XOR and no more: after the second one the output stays silent; "
+            "the third one must raise it again, so let the signs alternate to the end",
+        ),
+        Mistake(
+            "leaves the output on the boundary",
+            lambda n: _parity(n, bias=0.0),
+            "your output sum is 0 for an even number of ones, and step(0) fires; "
+            "put its threshold between 0 and 1: b2 = -0.5",
+        ),
+        Mistake(
+            "gives the threshold as the bias",
+            lambda n: _parity(n, bias=0.5),
+            "your output neuron always fires: b2 is added, so a threshold of one half is b2 = -0.5",
+        ),
+        Mistake(
+            "counts one too many",
+            lambda n: _parity(n, first=1.5),
+            "your hidden thresholds are one too high: the first neuron must fire for a single 1, "
+            "so its bias lies between -1 and 0",
+        ),
+        Mistake(
+            "looks at one bit a neuron",
+            lambda n: _parity(n, own=True),
+            "each of your hidden neurons looks at one bit, so the hidden layer only copies the "
+            "input; let every neuron count all bits, each with another threshold",
+        ),
+    ],
+)
+
+EXERCISES = (
+    NEURON_VOTE,
+    GATE,
+    SIGMOID,
+    COLLAPSE,
+    PERCEPTRON_UPDATE,
+    BCE_WITH_LOGITS,
+    LOGISTIC_GRADIENTS,
+    PARITY_NETWORK,
+)
+
+check = checker(EXERCISES)

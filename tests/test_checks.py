@@ -1,0 +1,534 @@
+"""Every exercise of every chapter: right answers are paid, wrong ones are named, none does harm.
+
+What is tested comes from course_lib/checks (exercises), solutions/ (the master's answers) and
+tests/right_answers (the same answers found by other ways).
+"""
+
+import ast
+import importlib
+import itertools
+import pkgutil
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import jupytext
+import numpy as np
+import pytest
+import torch
+
+from course_lib import checks
+from course_lib.checks import probes
+from course_lib.checks.exercise import (
+    VISIBLE_SEED,
+    Exercise,
+    Mistake,
+    Test,
+    Unfit,
+    checker,
+    demo,
+    observed,
+    same_outcome,
+    shapes,
+)
+from course_lib.checks.probes import Outcome
+from course_lib.checks.values import difference, plain
+from tools.cutter import tags
+from tools.notebooks import compose_exercise
+
+pytestmark = pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
+ROOT = Path(__file__).resolve().parent.parent
+SEEDS = range(200)
+MODULES = {
+    info.name: module
+    for info in pkgutil.iter_modules(checks.__path__)
+    if hasattr(module := importlib.import_module(f"{checks.__name__}.{info.name}"), "EXERCISES")
+}
+EXERCISES = [(chapter, ex) for chapter, m in MODULES.items() for ex in m.EXERCISES]
+MISTAKES = [(ex, mistake) for _, ex in EXERCISES for mistake in ex.mistakes]
+
+each_chapter = pytest.mark.parametrize("chapter", MODULES)
+each_exercise = pytest.mark.parametrize(
+    ("chapter", "exercise"), EXERCISES, ids=[f"{c}-{ex.name}" for c, ex in EXERCISES]
+)
+each_mistake = pytest.mark.parametrize(
+    ("exercise", "mistake"), MISTAKES, ids=[f"{ex.name}-{m.name}" for ex, m in MISTAKES]
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Small tensors are quicker on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def master(chapter):
+    (path,) = ROOT.glob(f"solutions/[0-9][0-9]_{chapter}.md")
+    return path
+
+
+_SOLUTIONS = {}
+
+
+def solutions(chapter):
+    """The names that the master's imports and solution cells define."""
+    if chapter not in _SOLUTIONS:
+        names = {}
+        for cell in jupytext.read(master(chapter)).cells:
+            if cell.cell_type == "code" and ("solution" in tags(cell) or only_imports(cell.source)):
+                exec(cell.source, names)
+        _SOLUTIONS[chapter] = names
+    return _SOLUTIONS[chapter]
+
+
+def only_imports(source):
+    return all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(source).body)
+
+
+def other(chapter):
+    return importlib.import_module(f"right_answers.{chapter}")
+
+
+def stub(*args):
+    raise NotImplementedError("Exercise 0.0: find out what to do")
+
+
+def identity(first, *rest):
+    return first
+
+
+def takes_tensors(exercise):
+    calls = itertools.chain(*exercise.cases(VISIBLE_SEED))
+    return any(isinstance(a, torch.Tensor) for args in calls for a in args)
+
+
+def all_observed(exercise, answer, seed):
+    """What is observed of every call."""
+    cases = exercise.cases(seed)
+    return [
+        observed(test, args, outcome)
+        for test, group, results in zip(
+            exercise.tests, cases, exercise.run(answer, cases), strict=True
+        )
+        for args, outcome in zip(group, results, strict=True)
+    ]
+
+
+# ---- the plan of a chapter's exercises
+
+
+def test_there_are_chapters():
+    assert "neuron" in MODULES
+
+
+@each_chapter
+def test_a_chapter_has_its_exercises(chapter):
+    exercises = MODULES[chapter].EXERCISES
+    number = int(master(chapter).name[:2])
+    assert len(exercises) >= 6
+    assert [ex.number for ex in exercises] == [f"{number}.{i + 1}" for i in range(len(exercises))]
+    assert len({ex.name for ex in exercises}) == len(exercises)
+    for ex in exercises:
+        assert 1 <= ex.difficulty <= 5
+        assert ex.minutes >= 5
+        assert len(ex.mistakes) >= 3
+        assert len({m.name for m in ex.mistakes}) == len(ex.mistakes)
+        assert any(not test.property for test in ex.tests)
+    assert max(ex.difficulty for ex in exercises) >= 4  # a stretch
+    assert min(ex.difficulty for ex in exercises) == 1  # and a warm-up
+
+
+@each_chapter
+def test_the_master_states_every_exercise(chapter):
+    text = master(chapter).read_text(encoding="utf-8")
+    heads = re.findall(r"^## (Exercise .*)\n\n(.*)$", text, re.M)
+    assert heads == [(ex.heading(), ex.summary()) for ex in MODULES[chapter].EXERCISES]
+
+
+@each_chapter
+def test_the_unsolved_notebook_runs_top_to_bottom(chapter, capsys):
+    names, outputs = {}, {}
+    for cell in compose_exercise(master(chapter)).cells:
+        if cell.cell_type == "code" and "setup" not in tags(cell):
+            exec(cell.source, names)
+            outputs[cell.source] = capsys.readouterr().out
+    for ex in MODULES[chapter].EXERCISES:
+        said = outputs[f"check({ex.name})"]
+        assert said.startswith(f"{ex.name}: 0/{ex.points} points\n  not done yet (Exercise ")
+    waiting = [said for source, said in outputs.items() if source.startswith("@demo")]
+    assert waiting
+    assert all(said.startswith("This demonstration waits for Exercise ") for said in waiting)
+
+
+# ---- right answers, and none
+
+
+@each_exercise
+def test_right_answers_get_full_points(chapter, exercise):
+    rights = {
+        "the reference": exercise.reference,
+        "the master's solution": solutions(chapter)[exercise.name],
+        "another right answer": getattr(other(chapter), exercise.name),
+    }
+    for seed, (who, answer) in itertools.product(SEEDS, rights.items()):
+        report = exercise.evaluate(answer, seed)
+        assert report.points == exercise.points, f"{who}, seed {seed}\n{report}"
+
+
+@each_exercise
+def test_the_stub_and_the_identity_get_nothing(chapter, exercise):
+    for seed in SEEDS:
+        report = exercise.evaluate(stub, seed)
+        assert report.points == 0
+        assert report.not_done == "Exercise 0.0: find out what to do"
+        assert exercise.evaluate(identity, seed).points == 0
+
+
+@each_exercise
+def test_cases_depend_on_the_seed_alone(chapter, exercise):
+    def same(a, b):
+        return difference(plain(exercise.cases(a)), plain(exercise.cases(b)), 0, 0) is None
+
+    assert same(7, 7)
+    if takes_tensors(exercise):
+        assert not same(0, 7)
+
+
+@each_exercise
+def test_a_check_is_quick(chapter, exercise):
+    answer = solutions(chapter)[exercise.name]
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        exercise.evaluate(answer)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.010
+
+
+# ---- mistakes
+
+
+@each_mistake
+def test_a_mistake_fails_and_is_named(exercise, mistake):
+    for seed in SEEDS:  # seed 0 is the visible one
+        report = exercise.evaluate(mistake.answer, seed)
+        assert report.points < exercise.points, f"seed {seed}"
+        assert report.mistake is mistake, f"seed {seed}, named {report.mistake}\n{report}"
+
+
+@each_mistake
+def test_the_hint_stands_under_the_first_failure(exercise, mistake):
+    text = re.sub(r"\s+", " ", str(exercise.evaluate(mistake.answer)))
+    first, *others = re.split(r" (?=FAIL |ok |held )", text[text.index("FAIL") :])
+    assert f"hint: {mistake.hint}" in first
+    assert all("hint:" not in part for part in others)
+
+
+@each_mistake
+def test_a_hint_reads_as_a_teachers_sentence(exercise, mistake):
+    assert 8 <= len(mistake.hint.split()) <= 45
+    assert not mistake.hint.endswith(".")
+    assert re.match(r"[a-zσ]", mistake.hint)
+
+
+@each_exercise
+def test_mistakes_differ_pairwise(chapter, exercise):
+    for seed in range(10):
+        made = {m.name: all_observed(exercise, m.answer, seed) for m in exercise.mistakes}
+        for one, two in itertools.combinations(made, 2):
+            pairs = zip(made[one], made[two], strict=True)
+            assert not all(same_outcome(a, b) for a, b in pairs), f"{one} = {two}, seed {seed}"
+
+
+@each_exercise
+def test_some_mistake_has_the_right_shape(chapter, exercise):
+    def shape_of(answer):
+        groups = exercise.run(answer, exercise.cases(VISIBLE_SEED))
+        return [shapes((), o.value) if not o.error else o.error for group in groups for o in group]
+
+    wanted = shape_of(solutions(chapter)[exercise.name])
+    alike = [m for m in exercise.mistakes if _alike(shape_of(m.answer), wanted)]
+    assert alike
+
+
+def _alike(came, wanted):
+    return all(difference(a, b) is None for a, b in zip(came, wanted, strict=True))
+
+
+# ---- answers that misbehave
+
+
+def tensors_of(value, change):
+    """The value with every tensor changed."""
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    if isinstance(value, tuple):
+        return tuple(tensors_of(v, change) for v in value)
+    return value
+
+
+def wrapped(answer, change):
+    return lambda *args: tensors_of(answer(*args), change)
+
+
+@each_exercise
+def test_kinds_of_numbers_do_not_matter(chapter, exercise):
+    tests = [test for test in exercise.tests if test.probe is probes.call]
+    values_only = replace(exercise, tests=tests)
+    answer = solutions(chapter)[exercise.name]
+    for change in (torch.Tensor.double, torch.Tensor.numpy):
+        report = values_only.evaluate(wrapped(answer, change))
+        assert report.points == report.possible, str(report)
+
+
+@each_exercise
+def test_printing_does_no_harm(chapter, exercise, capsys):
+    def chatty(*args):
+        print("looking at", len(args), "arguments")
+        return solutions(chapter)[exercise.name](*args)
+
+    MODULES[chapter].check(chatty, exercise.name)
+    said = capsys.readouterr().out
+    assert "looking at" in said
+    assert f"{exercise.name}: {exercise.points}/{exercise.points} points" in said
+
+
+@pytest.mark.parametrize(
+    ("chapter", "exercise"),
+    [pair for pair in EXERCISES if takes_tensors(pair[1])],
+    ids=[ex.name for _, ex in EXERCISES if takes_tensors(ex)],
+)
+def test_changing_an_argument_is_refused(chapter, exercise):
+    def careless(*args):
+        value = tensors_of(solutions(chapter)[exercise.name](*args), torch.clone)
+        with torch.no_grad():
+            next(a for a in args if isinstance(a, torch.Tensor)).add_(1)
+        return value
+
+    report = exercise.evaluate(careless)
+    assert report.points < exercise.points
+    assert re.search(r"changed its argument `\w+` in place; work on a copy", str(report))
+
+
+HOSTILE = {
+    "None": None,
+    "a list": [1.0, "two", None],
+    "nested lists": [[[[]]]],
+    "a string": "42",
+    "a number": 7.25,
+    "a huge number": 10**5000,
+    "nan": float("nan"),
+    "a set": {1},
+    "a function": print,
+    "a class": Exercise,
+    "an array of text": np.array(["a"]),
+    "complex": torch.ones(2, dtype=torch.complex64),
+    "sparse": torch.eye(2).to_sparse(),
+    "meta": torch.empty(3, device="meta"),
+    "empty": torch.empty(0),
+    "many axes": torch.zeros(1, 2, 1, 2, 1, 2),
+    "two strings": ("w", "b"),
+    "two infinities": (torch.tensor([float("inf")] * 2), float("inf")),
+    "four Nones": (None,) * 4,
+    "a dict": {"w": torch.ones(2), 3: None},
+}
+
+
+@each_exercise
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def test_any_value_gets_a_verdict(chapter, exercise, value):
+    report = exercise.evaluate(lambda *args: value)
+    assert report.points == 0
+    assert "FAIL" in str(report)
+    if value is None:
+        assert re.search(r"returned None|a NoneType", str(report))
+
+
+@each_exercise
+def test_an_error_is_reported(chapter, exercise):
+    def broken(*args):
+        raise ValueError("first line\nsecond line")
+
+    report = exercise.evaluate(broken)
+    assert report.points == 0
+    assert "raised ValueError: first line\n" in str(report)
+    assert "second line" not in str(report)
+
+
+@each_exercise
+def test_run_gives_data_alone(chapter, exercise):
+    """What run returns can travel as JSON and tensors, so that the judge may sit elsewhere."""
+
+    def only_data(value):
+        if isinstance(value, tuple):
+            return all(map(only_data, value))
+        if isinstance(value, dict):
+            return all(isinstance(k, str) and only_data(v) for k, v in value.items())
+        return value is None or type(value) in (bool, int, float, str, torch.Tensor)
+
+    cases = exercise.cases(3)
+    outcomes = exercise.run(solutions(chapter)[exercise.name], cases)
+    for outcome in itertools.chain(*outcomes):
+        assert only_data(outcome.value)
+        assert only_data(outcome.changed)
+        assert outcome.error is None
+    assert exercise.judge(exercise.cases(3), outcomes).points == exercise.points
+
+
+# ---- check
+
+
+@each_chapter
+def test_an_unknown_name_is_explained(chapter):
+    names = [ex.name for ex in MODULES[chapter].EXERCISES]
+    with pytest.raises(ValueError, match="no exercise is called 'my_answer'") as caught:
+        MODULES[chapter].check(identity, "my_answer")
+    assert all(name in str(caught.value) for name in names)
+    with pytest.raises(ValueError, match=f"say check\\(answer, '{names[0]}'\\)"):
+        MODULES[chapter].check(lambda: None)
+    with pytest.raises(ValueError, match="no exercise is called None"):
+        MODULES[chapter].check(3)
+
+
+# ---- the frame, on an exercise of its own
+
+
+def softmax(X, dim):
+    return X.softmax(dim)
+
+
+def sums_to_one(args, value):
+    sums = value.sum(args[1])
+    ones = torch.ones_like(sums)
+    if torch.allclose(sums, ones):
+        return None
+    return f"sums along dim {args[1]} are {[round(v, 3) for v in sums.tolist()]}, expected all 1"
+
+
+def over_everything(X, dim):
+    return X.exp() / X.exp().sum()
+
+
+TOY = Exercise(
+    number="0.1",
+    title="A toy",
+    name="softmax",
+    difficulty=2,
+    minutes=5,
+    reference=softmax,
+    tests=[
+        Test(
+            "keeps the shape",
+            lambda g: [(torch.zeros(2, 3), 0)],
+            observe=shapes,
+            property=True,
+        ),
+        Test(
+            "sums to one along dim",
+            lambda g: [(torch.arange(6.0).reshape(2, 3) / 2, 0)],
+            judge=sums_to_one,
+        ),
+    ],
+    mistakes=[
+        Mistake(
+            "sums over everything",
+            over_everything,
+            "you divided by the sum over the whole tensor; sum over `dim` only, with keepdim=True",
+        )
+    ],
+)
+
+
+def test_the_report_reads_like_a_teacher():
+    assert str(TOY.evaluate(over_everything)) == (
+        "softmax: 0/2 points\n"
+        "  held  keeps the shape (1, paid once the values are right)\n"
+        "  FAIL  sums to one along dim (1)\n"
+        "        sums along dim 0 are [0.186, 0.307, 0.506], expected all 1\n"
+        "        for X = [[0, 0.5, 1], [1.5, 2, 2.5]], dim = 0\n"
+        "        hint: you divided by the sum over the whole tensor; sum over `dim` only, with\n"
+        "          keepdim=True"
+    )
+
+
+def test_a_right_answer_is_told_line_by_line():
+    assert str(TOY.evaluate(softmax)) == (
+        "softmax: 2/2 points\n  ok    keeps the shape (1)\n  ok    sums to one along dim (1)"
+    )
+
+
+def test_a_complaint_is_made_once():
+    text = str(TOY.evaluate(lambda X, dim: X.nothing))
+    complaint = "raised AttributeError: 'Tensor' object has no attribute 'nothing'"
+    assert text == (
+        "softmax: 0/2 points\n"
+        "  FAIL  keeps the shape (1)\n"
+        f"        {complaint}\n"
+        "        for X = [[0, 0, 0], [0, 0, 0]], dim = 0\n"
+        "  FAIL  sums to one along dim (1)\n"
+        "        the same"
+    )
+
+
+def test_a_mistake_that_nobody_knows_gets_no_hint():
+    report = TOY.evaluate(lambda X, dim: X)
+    assert report.mistake is None
+    assert "hint" not in str(report)
+    assert report.points == 0
+
+
+def test_a_judge_that_stumbles_blames_the_value():
+    report = TOY.evaluate(lambda X, dim: "soft")
+    assert "returned 'soft', which the statement does not allow" in str(report)
+
+
+def test_what_an_observer_cannot_read_is_told():
+    def first(args, value):
+        if not isinstance(value, tuple):
+            raise Unfit("expected a pair")
+        return value[0]
+
+    toy = replace(TOY, tests=[Test("is a pair", lambda g: [(1, 2)], observe=first)])
+    toy = replace(toy, reference=lambda X, dim: (X, dim))
+    assert "expected a pair\n        for X = 1, dim = 2" in str(toy.evaluate(lambda X, dim: X))
+    assert toy.evaluate(lambda X, dim: (1, 99)).points == 1  # only the first part counts
+    assert toy.evaluate(lambda X, dim: None).lines[0].message.startswith("returned None")
+
+
+def test_outcomes_agree_by_value_error_and_change():
+    assert same_outcome(Outcome(1.0), Outcome(1.0))
+    assert not same_outcome(Outcome(1.0), Outcome(2.0))
+    assert not same_outcome(Outcome(1.0), Outcome(1.0, changed=(0,)))
+    assert same_outcome(Outcome(error="raised KeyError: a"), Outcome(error="raised KeyError: b"))
+    assert not same_outcome(Outcome(error="raised KeyError: a"), Outcome(error="raised OSError: a"))
+    assert not same_outcome(Outcome(error="raised KeyError: a"), Outcome(1.0))
+
+
+def test_check_prints_the_report(capsys):
+    checker([TOY])(softmax)
+    assert capsys.readouterr().out == f"{TOY.evaluate(softmax)}\n"
+
+
+def test_the_gradient_probe_says_what_it_lacks():
+    z = torch.tensor([1.0, 2.0])
+    assert torch.equal(probes.gradient(lambda z: z * z, z), 2 * z)
+    assert torch.equal(probes.gradient(lambda z: torch.ones(2, requires_grad=True), z), 0 * z)
+    with pytest.raises(probes.Unusable, match="returned a float; autograd needs a tensor"):
+        probes.gradient(lambda z: 1.0, z)
+    with pytest.raises(probes.Unusable, match="lost the gradient"):
+        probes.gradient(lambda z: z.detach(), z)
+
+
+def test_demo_runs_waits_or_fails(capsys):
+    demo(lambda: print("shown"))
+    demo(lambda: [1, 2])  # what it returns is displayed
+    assert capsys.readouterr().out == "shown\n[1, 2]\n"
+    demo(stub)
+    waits = "This demonstration waits for Exercise 0.0: find out what to do\n"
+    assert capsys.readouterr().out == waits
+    with pytest.raises(ZeroDivisionError):
+        demo(lambda: 1 / 0)
