@@ -105,7 +105,22 @@ def claim(
 
 
 def refutes(value: float, refuted_if: str) -> bool:
-    """Whether a value meets the comparison, ``refutes(0.02, "> 0.01")``."""
+    """Whether a value meets the comparison that would refute a claim.
+
+    Args:
+        value: what was measured.
+        refuted_if: ``>``, ``>=``, ``<`` or ``<=`` and a number.
+
+    Returns:
+        True when it does.
+
+    Raises:
+        ValueError: when the comparison cannot be read, or the value is NaN.
+
+    Example:
+        >>> refutes(0.02, "> 0.01")
+        True
+    """
     match = re.fullmatch(r"\s*(>=|<=|>|<)\s*(-?[\d.]+(?:e-?\d+)?)\s*", refuted_if)
     if not match:
         raise ValueError(f"refuted_if must be a comparison like '> 0.01', got {refuted_if!r}")
