@@ -6,6 +6,7 @@ import tempfile
 
 def pytest_configure(config):
     """Put our comparer in nbval's place, and give its kernels the generator's environment."""
+    config.addinivalue_line("markers", "slow: takes a minute; deselect with -m 'not slow'")
     if not getattr(config.option, "nbval", False):
         return
     from tools.compare import install
