@@ -45,7 +45,7 @@ lint: $(READY)
 
 test: $(READY) lint book ## lint, build, unit tests, page tests, and every notebook against its outputs
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --doctest-modules course_lib tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval book solutions
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-current-env book solutions
 
 notebooks: $(READY) ## run the chapters and write the generated files (one: make notebooks name=02_neuron)
 	$(BIN)/python -m tools.notebooks $(name)

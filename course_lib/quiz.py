@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from html import escape
 
 _STYLE = (
-    ".dlm-quiz .reason{display:none;margin:.2em 0 .6em 1.7em}"
-    ".dlm-quiz input:checked~.reason{display:block}"
     ".dlm-quiz fieldset{border:0;border-left:3px solid currentColor;margin:1em 0;padding:0 1em}"
     ".dlm-quiz legend{font-weight:600;padding:0;float:left;width:100%;margin-bottom:.4em}"
-    ".dlm-quiz .option{clear:both;margin:.25em 0}"
+    ".dlm-quiz .dlm-option{clear:both;display:grid;grid-template-columns:1.6em 1fr;margin:.3em 0}"
+    ".dlm-quiz input{margin:.35em 0 0;justify-self:start;align-self:start}"
     ".dlm-quiz label{cursor:pointer}"
+    ".dlm-quiz .dlm-reason{display:none;grid-column:2;margin:.2em 0 .6em}"
+    ".dlm-quiz input:checked~.dlm-reason{display:block}"
 )
 
 
@@ -57,11 +58,11 @@ def _fieldset(i: int, question: Question) -> str:
     name = "q" + hashlib.sha256(question.text.encode()).hexdigest()[:8]
     rows = []
     for j, (option, reason, right) in enumerate(question.options()):
-        verdict = "Right." if right else "Not so."
+        kind, verdict = ("dlm-right", "Right.") if right else ("dlm-wrong", "Not so.")
         rows.append(
-            f'<div class="option"><input type="radio" name="{name}" id="{name}-{j}">'
-            f'<label for="{name}-{j}"> {_html(option)}</label>'
-            f'<p class="reason"><strong>{verdict}</strong> {_html(reason)}</p></div>'
+            f'<div class="dlm-option"><input type="radio" name="{name}" id="{name}-{j}">'
+            f'<label for="{name}-{j}">{_html(option)}</label>'
+            f'<p class="dlm-reason {kind}"><strong>{verdict}</strong> {_html(reason)}</p></div>'
         )
     return f"<fieldset><legend>{i}. {_html(question.text)}</legend>{''.join(rows)}</fieldset>"
 

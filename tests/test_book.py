@@ -148,3 +148,13 @@ def test_the_exercises_are_pointed_to(path):
     assert f"{{colab}}`exercises/{path.stem}.ipynb`" in text
     assert f"../solutions/{path.stem}.ipynb" in text
     assert f"course_lib.{path.stem[3:]}" in text
+
+
+def test_the_report_in_the_intro_is_what_check_says(capsys):
+    from course_lib.checks.neuron import check
+
+    def neuron_vote(x, w, b):
+        return (x @ w >= 0).float()
+
+    check(neuron_vote)
+    assert f"```text\n{capsys.readouterr().out}```" in (ROOT / "book/intro.md").read_text()

@@ -296,6 +296,10 @@ def check_quizzes(page) -> int:
             radio.evaluate("e => e.click()")
             after = quiz.inner_text()
             assert after != before, f"no reason appears: {after[:80]!r}"
+            name = radio.get_attribute("name")
+            seen = quiz.query_selector_all(f".dlm-option:has([name={name}]) .dlm-reason:visible")
+            own = radio.evaluate("e => e.parentElement.querySelector('.dlm-reason').innerText")
+            assert [reason.inner_text() for reason in seen] == [own]
             clicked += 1
     return clicked
 

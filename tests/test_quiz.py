@@ -19,7 +19,7 @@ def test_every_option_has_a_radio_a_label_and_a_reason():
     html = quiz(*map(question, range(3)))._repr_html_()
     ids = re.findall(r'<input type="radio" name="\w+" id="([\w-]+)"', html)
     assert len(ids) == len(set(ids)) == 9
-    assert html.count('class="reason"') == 9
+    assert html.count('class="dlm-reason ') == 9
     assert html.count("Right.") == 3
     for i in ids:
         assert f'<label for="{i}">' in html
