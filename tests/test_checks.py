@@ -470,7 +470,7 @@ def test_a_complaint_is_made_once():
         f"        {complaint}\n"
         "        for X = [[0, 0, 0], [0, 0, 0]], dim = 0\n"
         "  FAIL  sums to one along dim (1)\n"
-        "        the same"
+        "        the same as above"
     )
 
 

@@ -21,6 +21,7 @@ from .probes import Outcome, outcome_of
 from .values import difference, plain, show
 
 VISIBLE_SEED = 0
+_STUB = "raised NotImplementedError: "  # how the outcome of an unfinished answer begins
 
 
 class Unfit(Exception):
@@ -98,7 +99,7 @@ class Report:
             rows.append(f"  {line.status:<5} {line.test.name} ({line.test.points}{paid})")
             if line.status == "FAIL":
                 said, _, given = (line.message or "").partition("\n")
-                rows.append(_indented("the same" if said in told else said))
+                rows.append(_indented("the same as above" if said in told else said))
                 if given and said not in told:
                     rows.append(_indented(given))
                 if hint:
@@ -232,9 +233,6 @@ class Exercise:
                 if all(same_outcome(a, b) for a, b in made):  # stops at the first difference
                     return mistake
         return None
-
-
-_STUB = "raised NotImplementedError: "
 
 
 def _status(test: Test, message: str | None, values_right: bool) -> str:
