@@ -8,6 +8,11 @@ from dataclasses import asdict, dataclass
 from html import escape
 
 MIME = "application/vnd.dl-measured.claim+json"
+_LOOKS = {  # class and colour
+    "holds": ("dlm-holds", "#009E73"),
+    "holds only if": ("dlm-partly", "#B5519C"),
+    "refuted here": ("dlm-refuted", "#D55E00"),
+}
 _COMPARE = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le}
 
 
@@ -25,25 +30,26 @@ class Claim:
     otherwise: float | None = None
 
     def __repr__(self) -> str:
-        measured = f"{self.value:.4g} {self.unit}".strip()
+        measured = f"{self.value:.3g} {self.unit}".strip()
         text = f"Claim {self.number}: {self.statement}\n"
         text += f"  measured {measured}; refuted if {self.refuted_if}"
         if self.condition:
-            text += f"; otherwise {self.otherwise:.4g}"
+            text += f"; without the condition {self.otherwise:.3g}"
         return f"{text}\n  verdict: {self.verdict} {self.condition or ''}".rstrip()
 
     def _repr_mimebundle_(self, **_: object) -> dict:
         return {"text/plain": repr(self), "text/html": self._html(), MIME: asdict(self)}
 
     def _html(self) -> str:
-        colour = {"holds": "#009E73", "holds only if": "#B5519C"}.get(self.verdict, "#D55E00")
+        kind, colour = _LOOKS[self.verdict]
         rest = repr(self).split("\n")[1].strip()
         return (
-            f'<div class="dlm-claim" style="border-left:5px solid {colour};'
+            f'<div class="dlm-claim {kind}" style="border-left:5px solid {colour};'
             'padding:0.4em 1em;margin:0.5em 0">'
-            f"<p><strong>Claim {self.number}.</strong> {escape(self.statement)}</p>"
+            f"<p><strong>Claim {self.number}.</strong> {escape(self.statement)}.</p>"
             f"<p>{escape(rest[0].upper() + rest[1:])}.</p>"
-            f"<p><strong>Verdict: {self.verdict}</strong> {escape(self.condition or '')}</p></div>"
+            f'<p><strong class="dlm-verdict">{self.verdict.capitalize()}</strong> '
+            f"{escape(self.condition or '')}</p></div>"
         )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 def _minus_abs(z: Tensor) -> Tensor:
-    # Not -z.abs(): autograd gives abs the slope 0 at z = 0, which would spoil sigmoid'(0).
+    # not -z.abs(), whose slope at 0 is 0 in torch: sigmoid'(0) would be wrong
     return torch.where(z >= 0, -z, z)
 
 

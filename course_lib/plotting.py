@@ -96,14 +96,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
 
 
 def subplots(
-    rows: int = 1, cols: int = 1, size: tuple[float, float] = (6.4, 3.6), **options: Any
+    rows: int = 1, cols: int = 1, size: tuple[float, float] = (4.8, 3.2), **options: Any
 ) -> tuple[Figure, Any]:
     """Make a figure in the style of the book and its axes, without pyplot's global state.
 
     Args:
         rows: rows of axes.
         cols: columns of axes.
-        size: width and height in inches; 6.4 fills a page's column.
+        size: width and height in inches; up to 4.8 wide, its text stays readable on a phone.
         options: passed on to ``Figure.subplots`` (``sharey=True`` ...).
 
     Returns:
@@ -155,14 +155,14 @@ def to_svg(fig: Figure, alt: str, own: str | None = None) -> str:
     """
     import matplotlib as mpl
 
-    for ax in fig.axes:
-        if legend := ax.get_legend():
+    for legend in [*fig.legends, *(ax.get_legend() for ax in fig.axes)]:
+        if legend:
             legend.set_frame_on(False)  # a frame would be a white slab on a dark page
     buffer = io.StringIO()
     with mpl.rc_context(STYLE):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         fig.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return _inline(buffer.getvalue(), alt, own, width=round(fig.get_figwidth() * 100))
+    return _inline(buffer.getvalue(), alt, own, width=round(fig.get_figwidth() * 115))
 
 
 def _inline(svg: str, alt: str, own: str | None, width: int) -> str:
@@ -172,7 +172,7 @@ def _inline(svg: str, alt: str, own: str | None, width: int) -> str:
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.S)
     # matplotlib's style sheet is meant for its own file; here it would restyle the whole page
     body = re.sub(r'<style type="text/css">.*?</style>', "", body, flags=re.S)
-    body = re.sub(r"font: (\S+) [^;\"]*", r"font: \1 system-ui, sans-serif", body)
+    body = re.sub(r"font-family: [^;\"]*", "font-family: system-ui, sans-serif", body)
     body = body.replace("xlink:href", "href").replace("#000000", "currentColor")
     # a hundredth of a point is finer than a screen shows
     body = re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), body)

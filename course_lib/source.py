@@ -56,6 +56,12 @@ def _code(obj: Any, docstring: bool) -> str:
 def without_docstrings(code: str) -> str:
     """Drop the docstrings of a module, its classes and functions; all else stays as it is.
 
+    Args:
+        code: Python source.
+
+    Returns:
+        The source without them, and without the blank line that set each apart.
+
     Example:
         >>> print(without_docstrings('def f(x):\\n    "Twice."\\n    return 2 * x'))
         def f(x):

@@ -1,14 +1,20 @@
-"""Skip a test whose tool this machine lacks, or fail it where the tool is required."""
+"""Skip a test for want of a tool, unless REQUIRE names it: then its absence is a failure."""
 
 import os
 
 import pytest
 
 
-def needs(name: str, found: bool, reason: str) -> None:
-    """Skip with the reason unless found; fail instead if the variable REQUIRE lists the name."""
+def needs(tool: str, found: bool, reason: str) -> None:
+    """Go on if `found`; else skip with the reason, or fail where REQUIRE lists the tool.
+
+    Args:
+        tool: the name that REQUIRE uses: `browser`, `bwrap` or `userns`.
+        found: whether the tool is there.
+        reason: what is missing and how to get it.
+    """
     if found:
         return
-    if name in os.environ.get("REQUIRE", "").split(","):
-        pytest.fail(f"REQUIRE lists {name}, but {reason}")
-    pytest.skip(reason)
+    if tool in os.environ.get("REQUIRE", "").replace(" ", "").split(","):
+        pytest.fail(f"REQUIRE={tool}, but {reason}", pytrace=False)
+    pytest.skip(reason, allow_module_level=True)

@@ -113,26 +113,24 @@ def test_refuses_a_skipped_cell(tmp_path):
         generate(source, quiet=True)
 
 
-@pytest.mark.parametrize(
-    "text", ["/root", "see /tmp/x", "'/work/a'", "/Users/ann", r"C:\data", r"D:\a\b"]
-)
+LOCAL = ["/root", "see /tmp/x", "'/work/a'", "/Users/ann", r"C:\data", r"D:\a\b"]
+HARMLESS = [
+    "</work>",
+    "https://a.org/home/x",
+    "in/work/out",
+    r"$F:\mathbb{R}\to X$",
+    "a/tmp",
+    "0xff00",
+]
+
+
+@pytest.mark.parametrize("text", LOCAL)
 def test_paths_are_found(text):
     out = nbformat.v4.new_output("stream", text=text)
     assert "absolute path" in trouble(out)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "</work>",
-        "https://a.org/home/x",
-        "in/work/out",
-        r"$F:\mathbb{R}\to X$",
-        "a/tmp",
-        "0x7",
-        "0xff00",
-    ],
-)
+@pytest.mark.parametrize("text", HARMLESS)
 def test_what_only_looks_like_a_path_is_fine(text):
     assert trouble(nbformat.v4.new_output("stream", text=text)) is None
 
@@ -170,12 +168,12 @@ def test_cut(tmp_path):
     for word in ("secret", "x * 1.0", "answer_of_mine"):
         assert word not in text
     for word in (
-        "import math\n\nimport torch",
+        "import math\nimport torch",
         "def double(x):  # (B,)",
         "Your turn",
         '"""Twice x."""',
     ):
-        assert word.replace("\n\n", "\n") in text or word in text
+        assert word in text
     assert 'NotImplementedError("Exercise 2.1: Twice x.")' in text
     assert 'NotImplementedError("Exercise 2.2: write forward")' in text
     assert all(c.execution_count is None and c.outputs == [] for c in codes(nb))
@@ -184,14 +182,15 @@ def test_cut(tmp_path):
     assert codes(nb)[2].outputs[0].text == "Exercise 2.1: Twice x.\n"
 
 
+STUB = 'raise NotImplementedError("Exercise 1.1: write f")'
+SIGNATURE = "@cache\ndef f(k=lambda a: {1: 2}) -> dict[int, int]:  # (B,)"
+FIELDS = "class N:\n    lr: float = 0.1  # a step\n"
 CUTS = {
-    "def f(x): return x": 'def f(x):\n    raise NotImplementedError("Exercise 1.1: write f")',
-    'def f(x): "é it"; return x': 'def f(x):\n    "é it"\n    raise NotImplementedError("Exercise 1.1: é it")',
-    "@cache\ndef f(k=lambda a: {1: 2}) -> dict[int, int]:  # (B,)\n    # secret\n    return k": "@cache\ndef f(k=lambda a: {1: 2}) -> dict[int, int]:  # (B,)\n"
-    '    raise NotImplementedError("Exercise 1.1: write f")',
-    "class N:\n    pass": 'class N:\n    raise NotImplementedError("Exercise 1.1: write N")',
-    "class N:\n    lr: float = 0.1  # a step\n    def f(self): return 1": "class N:\n    lr: float = 0.1  # a step\n\n    def f(self):\n"
-    '        raise NotImplementedError("Exercise 1.1: write f")',
+    "def f(x): return x": f"def f(x):\n    {STUB}",
+    'def f(x): "é it"; return x': f'def f(x):\n    "é it"\n    {STUB}'.replace("write f", "é it"),
+    f"{SIGNATURE}\n    # secret\n    return k": f"{SIGNATURE}\n    {STUB}",
+    "class N:\n    pass": f"class N:\n    {STUB}".replace("write f", "write N"),
+    f"{FIELDS}    def f(self): return 1": f"{FIELDS}\n    def f(self):\n        {STUB}",
 }
 
 
@@ -276,10 +275,8 @@ def test_exercise_holds_no_solution(source):
     nb = nbformat.read(ROOT / "exercises" / f"{source.stem}.ipynb", 4)
     master = notebooks.read_source(source)
     assert not any("solution" in tag for c in nb.cells for tag in c.metadata.get("tags", []))
-    texts = {c.source for c in nb.cells}
-    assert not any(
-        c.source in texts for c in master.cells if "solution-only" in c.metadata.get("tags", [])
-    )
+    secret = {c.source for c in master.cells if "solution-only" in c.metadata.get("tags", [])}
+    assert not secret & {c.source for c in nb.cells}
     for cell in nb.cells:
         if "exercise" not in cell.metadata.get("tags", []):
             continue

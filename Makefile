@@ -1,0 +1,66 @@
+# The commands of the project; `make help` lists them.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& command -v $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+JOBS ?= 2
+export COURSE_DATA := $(if $(COURSE_DATA),$(abspath $(COURSE_DATA)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book serve test lint notebooks reproducible study new clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv and install the pinned requirements (the others do it themselves)
+
+$(READY): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found (with its venv module)."; \
+	echo "Install one from python.org or your system's packages (on Debian and Ubuntu also"; \
+	echo "python3-venv), or name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Setting up .venv with $(PYTHON) (a few minutes the first time) ..."
+	@"$(PYTHON)" -m venv --clear .venv
+	@{ $(BIN)/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' requirements.txt)" && \
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt; } || { \
+	echo; echo "The install failed; pip's message above says at which package."; \
+	echo "Check the connection to the package registry and the free disk space (6 GB),"; \
+	echo "then run the same command again: it starts afresh."; exit 1; }
+	@touch $@
+
+book: $(READY) ## build the book from nothing, warnings as errors, and say where to open it
+	@rm -rf _build
+	@$(BIN)/jupyter-book build -q -W --keep-going . || { \
+	echo "The book did not build: each warning above is an error. Mend it and run make book."; exit 1; }
+	@echo
+	@echo "The book is ready. Open  $(CURDIR)/_build/html/index.html"
+	@echo "or serve it with  make serve"
+
+serve: $(READY) ## serve the built book on this machine and print the address
+	@test -f _build/html/index.html || $(MAKE) --no-print-directory book
+	@$(BIN)/python -m tools.serve _build/html
+
+lint: $(READY)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+test: $(READY) lint book ## lint, build, unit tests, page tests, and every notebook against its outputs
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --doctest-modules course_lib tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval book solutions
+
+notebooks: $(READY) ## run the chapters and write the generated files (one: make notebooks name=02_neuron)
+	$(BIN)/python -m tools.notebooks $(name)
+	$(BIN)/python -m tools.ledger
+
+reproducible: $(READY) ## generate all notebooks twice and compare the bytes
+	$(BIN)/python -m tools.reproducible
+
+study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [device=cuda]
+	@test -n "$(name)" || { echo "Which study? make study name=neuron"; exit 1; }
+	$(BIN)/python -m course_lib.studies $(name) $(if $(seeds),--seeds $(seeds)) $(if $(device),--device $(device))
+
+new: $(READY) ## lay out a new chapter: make new name=03_autograd
+	@test -n "$(name)" || { echo "Which chapter? make new name=03_autograd"; exit 1; }
+	$(BIN)/python -m tools.new $(name)
+
+clean: ## remove what was built and installed
+	rm -rf .venv _build

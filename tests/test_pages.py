@@ -1,0 +1,430 @@
+"""Every built page, in a browser: light and dark, desk and phone.
+
+No request leaves the server, no script fails, no page scrolls sideways, every explorer shows the
+frame that its controls choose, every text has contrast, every link arrives. Run `make book` first.
+"""
+
+import io
+import json
+import os
+import re
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from needs import needs
+from PIL import Image
+
+from tools.page import script_weight
+
+HTML = Path(os.environ.get("BOOK_HTML", Path(__file__).parents[1] / "_build" / "html"))
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
+FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+FLAGS += ["--disable-sync", "--no-first-run", "--force-color-profile=srgb"]
+SCRIPT_BUDGET = 60_000  # bytes (gz) of script a page may load
+MODES = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
+
+PAGES = sorted(
+    str(path.relative_to(HTML)) for path in HTML.rglob("*.html") if "_static" not in path.parts
+)
+# index.html only sends on to the first page.
+SHOWN = [page for page in PAGES if page != "index.html"]
+on_every_page = pytest.mark.parametrize("page_name", PAGES or ["no build"])
+
+
+@pytest.fixture(scope="session")
+def built():
+    """The folder of the built book."""
+    needs("browser", bool(PAGES), f"there is no built book in {HTML}: run `make book`")
+    return HTML
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A file server that does not chat."""
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def server(built):
+    """The address of the built book, served on a free port of this machine."""
+    handler = partial(Quiet, directory=str(built))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_address[1]}"
+        httpd.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser(built):
+    """One Chromium for all tests."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    needs("browser", bool(CHROMIUM), "there is no Chromium: install the package `chromium`")
+    with playwright.sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def table(request):
+    """Rows of what was done; printed when the last test is over."""
+    rows = []
+    yield rows
+    terminal = request.config.pluginmanager.getplugin("terminalreporter")
+    if not rows or not terminal:
+        return
+    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        terminal.write_line("")
+        for line in lines:
+            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            terminal.write_line("  ".join(cells))
+
+
+# --- in the browser ----------------------------------------------------------------------------
+
+# Effective ground of an element: the first opaque background on the way up.
+GROUND = """
+const parse = c => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+const ground = e => {
+  const layers = [], white = [255, 255, 255];
+  for (; e; e = e.parentElement) {
+    const c = parse(getComputedStyle(e).backgroundColor);
+    const a = c[3] === undefined ? 1 : c[3];
+    if (a > 0) layers.push([c, a]);
+    if (a === 1) break;
+  }
+  return layers.reduceRight((g, [c, a]) => g.map((v, i) => v * (1 - a) + c[i] * a), white);
+};
+"""
+
+# Texts below the contrast of WCAG AA (4.5, or 3 where they are large).
+FAINT = (
+    "() => {"
+    + GROUND
+    + """
+  const light = c => { const [r, g, b] = c.map(v => { v /= 255;
+    return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const faint = new Map();
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let n; (n = walk.nextNode());) {
+    const e = n.parentElement;
+    if (!n.data.trim() || e.closest("script, style, noscript, option, .katex-mathml, .headerlink"))
+      continue;
+    if (!e.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
+    const s = getComputedStyle(e), g = ground(e);
+    const c = parse(e.closest("svg") && s.fill !== "none" ? s.fill : s.color);
+    const a = c[3] === undefined ? 1 : c[3];
+    const [x, y] = [light(g), light(g.map((v, i) => v * (1 - a) + c[i] * a))];
+    const ratio = (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);
+    const size = parseFloat(s.fontSize);
+    const large = size >= 24 || (size >= 18.66 && +s.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) {
+      const where = e.closest("[class]")?.getAttribute("class");
+      faint.set(`${where}: ${n.data.trim().slice(0, 30)}`, +ratio.toFixed(2));
+    }
+  }
+  return [...faint];
+}"""
+)
+
+# Move every control of the page to its ends and back; open what opens.
+MOVE_ALL = """() => {
+  const fire = e => {
+    for (const t of ["input", "change"]) e.dispatchEvent(new Event(t, {bubbles: true})); };
+  for (const e of document.querySelectorAll("article input[type=range]"))
+    for (const v of [e.max, e.min]) { e.value = v; fire(e); }
+  for (const e of document.querySelectorAll("article select"))
+    for (const i of [e.options.length - 1, 0]) { e.selectedIndex = i; fire(e); }
+  for (const e of document.querySelectorAll("article input[type=checkbox]:not([disabled])"))
+    { e.click(); e.click(); }
+  for (const e of document.querySelectorAll("article details")) e.open = true;
+  for (const e of document.querySelectorAll("article .dlm-explorer button, article .toggle-button"))
+    e.click();
+}"""
+
+# Set the controls of one explorer to the place `at` (an index for each axis).
+SET = """(figure, at) => {
+  [...figure.querySelectorAll("input[type=range], select")].forEach((e, i) => {
+    if (e.tagName === "SELECT") e.selectedIndex = at[i];
+    else e.value = +e.min + at[i] * (+e.step || 1);
+    for (const t of ["input", "change"]) e.dispatchEvent(new Event(t, {bubbles: true}));
+  });
+}"""
+
+# Lift the frame to a corner of the window, where whole pixels begin and nothing lies over it.
+LIFT = (
+    "(frame) => {"
+    + GROUND
+    + """
+  const g = ground(frame), s = getComputedStyle(frame), w = frame.clientWidth;
+  frame.dataset.was = frame.getAttribute("style") || "";
+  Object.assign(frame.style, {position: "fixed", left: 0, top: 0, width: w + "px", margin: 0,
+    zIndex: 99999, background: `rgb(${g})`});
+  return {width: w, ground: `rgb(${g})`, color: s.color, font: s.font, align: s.textAlign,
+    height: frame.clientHeight};
+}"""
+)
+DROP = "frame => frame.setAttribute('style', frame.dataset.was)"
+
+
+def pixels(png: bytes) -> np.ndarray:
+    """A screenshot as floats, (H, W, 3)."""
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=float)
+
+
+def far_apart(a: np.ndarray, b: np.ndarray) -> float:
+    """The share of pixels that differ visibly; 1 where the sizes differ by more than a pixel."""
+    if abs(a.shape[0] - b.shape[0]) > 1 or abs(a.shape[1] - b.shape[1]) > 1:
+        return 1.0
+    h, w = min(a.shape[0], b.shape[0]), min(a.shape[1], b.shape[1])
+    return float((np.abs(a[:h, :w] - b[:h, :w]).max(axis=-1) > 32).mean())
+
+
+def frame_svg(data: dict, k: int) -> str:
+    """Frame k of an explorer's data."""
+    return "\n".join(data["lines"][i] for i in data["frames"][k])
+
+
+def places(shape: list[int]) -> list[tuple[int, ...]]:
+    """A few places of the grid: the first, the last, and the middle."""
+    last = tuple(n - 1 for n in shape)
+    return list(dict.fromkeys([tuple(n // 2 for n in shape), last, tuple(0 for _ in shape)]))
+
+
+def move_explorer(figure) -> list[tuple]:
+    """Move one explorer; what it showed, and what a fresh page must show: (k, png, html)."""
+    data = json.loads(figure.query_selector("script.dlm-frames").text_content())
+    shape = [len(axis["values"]) for axis in data["axes"]]
+    assert len(data["frames"]) == len(data["alts"]) == np.prod(shape)
+    frame = figure.query_selector(".dlm-frame")
+    shots = []
+    for at in places(shape):
+        figure.evaluate(SET, list(at))
+        k = int(np.ravel_multi_index(at, shape))  # the last axis runs fastest
+        assert frame.query_selector("svg").get_attribute("aria-label") == data["alts"][k]
+        style = frame.evaluate(LIFT)
+        shown = frame.screenshot()
+        frame.evaluate(DROP)
+        fresh = (
+            f"<body style='margin:0;background:{style['ground']};color:{style['color']}'>"
+            "<style>svg { max-width: 100%; height: auto }</style>"
+            f"<div id='f' style='font:{style['font']};text-align:{style['align']};"
+            f"width:{style['width']}px'>{frame_svg(data, k)}</div></body>"
+        )
+        shots.append((k, pixels(shown), fresh))
+    for (_, one, _), (_, other, _) in pairwise(shots):
+        assert far_apart(one, other) > 0, "the picture did not change"
+    return shots
+
+
+def check_frames(blank, shots: list[tuple]) -> None:
+    """Draw the chosen frames on an empty page, and compare."""
+    for k, shown, html in shots:
+        blank.set_content(html)
+        fresh = pixels(blank.locator("#f").screenshot())
+        assert fresh.std() > 1, f"frame {k} is blank"
+        differ = far_apart(shown, fresh)
+        assert differ < 0.005, f"{differ:.1%} of the pixels shown are not those of frame {k}"
+
+
+@pytest.mark.parametrize("page_name", SHOWN or ["no build"])
+@pytest.mark.parametrize(("theme", "width"), MODES)
+def test_page(browser, server, table, page_name, theme, width):
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    requests, bad, errors = [], [], []
+    page.on("request", lambda r: requests.append(r.url))
+    page.on("requestfailed", lambda r: bad.append(f"{r.url}: {r.failure}"))
+    page.on("response", lambda r: bad.append(f"{r.url}: {r.status}") if r.status >= 400 else None)
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    try:
+        page.goto(f"{server}/{page_name}", wait_until="load")
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        page.evaluate("""async () => {
+            for (let y = 0; y < document.body.scrollHeight; y += 800) {
+                scrollTo(0, y); await new Promise(requestAnimationFrame); } }""")
+        page.evaluate(MOVE_ALL)
+        figures = page.query_selector_all(".dlm-explorer")
+        moved = [move_explorer(figure) for figure in figures]
+        questions = check_quizzes(page)
+        faint = page.evaluate(FAINT)
+        over = page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+        page.wait_for_timeout(50)
+        if moved:  # last, because a page behind another draws slowly
+            blank = context.new_page()
+            for shots in moved:
+                check_frames(blank, shots)
+    finally:
+        context.close()
+    elsewhere = [u for u in requests if not u.startswith((server, "data:", "blob:", "about:"))]
+    table.append({
+        "page": page_name, "mode": f"{theme} {width}", "requests": len(requests),
+        "elsewhere": len(elsewhere), "errors": len(errors) + len(bad), "explorers": len(moved),
+        "frames": sum(map(len, moved)), "quiz answers": questions, "faint texts": len(faint),
+        "width": "ok" if over <= 0 else f"+{over}",
+    })  # fmt: skip
+    assert not elsewhere, f"asked another host: {elsewhere}"
+    assert not bad, bad
+    assert not errors, errors
+    assert over <= 0, f"the page scrolls sideways by {over} px at {width}"
+    assert not faint, f"too little contrast: {faint}"
+
+
+def check_quizzes(page) -> int:
+    """Click every answer of every quiz: its own reason appears, and no other."""
+    clicked = 0
+    for quiz in page.query_selector_all(".dlm-quiz"):
+        radios = quiz.query_selector_all("input[type=radio]")
+        for radio in radios:
+            before = quiz.inner_text()
+            radio.evaluate("e => e.click()")
+            after = quiz.inner_text()
+            assert after != before, f"no reason appears: {after[:80]!r}"
+            clicked += 1
+    return clicked
+
+
+def test_search_finds_a_word(browser, server):
+    page = browser.new_page()
+    page.goto(f"{server}/search.html?q=sigmoid")
+    page.wait_for_selector("#search-results li a", timeout=10_000)
+    found = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
+    page.close()
+    assert any("neuron" in address for address in found), found
+
+
+def test_search_dialog_leads_to_the_search_page(browser, server):
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.goto(f"{server}/{SHOWN[0]}")
+    page.locator("button.search-button:visible").first.click()
+    page.locator("#pst-search-dialog input[name=q]").fill("sigmoid")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=sigmoid")
+    page.wait_for_selector("#search-results li a", timeout=10_000)
+    page.close()
+
+
+def test_theme_button_changes_the_theme(browser, server):
+    page = browser.new_page(color_scheme="light")
+    page.goto(f"{server}/{SHOWN[0]}")
+    seen = set()
+    for _ in range(3):
+        page.locator(".theme-switch-button:visible").first.click()
+        seen.add(page.evaluate("document.documentElement.dataset.theme"))
+    page.close()
+    assert seen == {"light", "dark"}
+
+
+def test_paper_is_light(browser, server):
+    page = browser.new_page(color_scheme="dark")
+    page.goto(f"{server}/{SHOWN[0]}")
+    themes = page.evaluate("""["beforeprint", "afterprint"].map(name => {
+        dispatchEvent(new Event(name)); return document.documentElement.dataset.theme; })""")
+    page.close()
+    assert themes == ["light", "dark"]
+
+
+# --- without a browser -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def soups(built):
+    """Every built page, parsed."""
+    return {
+        page: BeautifulSoup((built / page).read_text(encoding="utf-8"), "html.parser")
+        for page in PAGES
+    }
+
+
+@on_every_page
+def test_links_and_anchors(built, soups, page_name):
+    checked, broken = 0, []
+    for tag in soups[page_name].find_all(["a", "link", "img", "script", "iframe", "source"]):
+        link = tag.get("href") or tag.get("src")
+        if not link or urlsplit(link).scheme in ("http", "https", "mailto", "data", "javascript"):
+            continue
+        parts = urlsplit(link)
+        here = built / page_name
+        target = (here.parent / unquote(parts.path) if parts.path else here).resolve()
+        checked += 1
+        if not target.is_file():
+            broken.append(link)
+        elif parts.fragment and target.suffix == ".html":
+            soup = soups[str(target.relative_to(built.resolve()))]
+            fragment = unquote(parts.fragment)
+            if not soup.find(id=fragment) and not soup.find(attrs={"name": fragment}):
+                broken.append(link)
+    assert not broken, f"{len(broken)} of {checked} links lead nowhere: {sorted(set(broken))}"
+
+
+@on_every_page
+def test_ids_are_unique(built, soups, page_name):
+    """Two anchors would hide one; two clip paths of one name would cut each other's picture."""
+    soup = soups[page_name]
+    used = set(re.findall(r"(?:url\(|href=[\"'])#([\w.-]+)", str(soup)))
+    found = {}
+    for tag in soup.find_all(id=True):
+        if not tag.find_parent("svg") or tag["id"] in used:
+            found.setdefault(tag["id"], []).append(tag)
+    # Matplotlib names a shape by its content: the same name for the same shape does no harm.
+    twice = [i for i, tags in found.items() if len(tags) > 1 and len(set(map(str, tags))) > 1]
+    twice += [i for i, tags in found.items() if len(tags) > 1 and not tags[0].find_parent("svg")]
+    assert not twice, sorted(set(twice))
+
+
+@on_every_page
+def test_pictures_have_words(built, soups, page_name):
+    soup = soups[page_name]
+    mute = [str(img)[:80] for img in soup.find_all("img") if img.get("alt") is None]
+    mute += [
+        str(svg)[:80]
+        for svg in soup.select("article svg")
+        if not svg.find_parent(class_=re.compile("katex|btn|sd-"))
+        and not svg.get("aria-label")
+        and svg.get("aria-hidden") != "true"
+    ]
+    assert not mute, mute
+
+
+@on_every_page
+def test_no_other_host_is_named_as_a_resource(built, soups, page_name):
+    named = []
+    for tag in soups[page_name].find_all(["link", "script", "img", "iframe", "source", "video"]):
+        link = tag.get("src") or tag.get("href") or ""
+        if link.startswith(("http:", "https:", "//")) and tag.get("rel") != ["canonical"]:
+            named.append(link)
+    assert not named, named
+
+
+@on_every_page
+def test_script_budget(built, page_name):
+    weight = script_weight(built / page_name)
+    assert weight <= SCRIPT_BUDGET, f"{page_name} loads {weight} bytes (gz) of script"
+
+
+def test_search_index_stays_on_the_search_page(built, soups):
+    where = {p for p, s in soups.items() if s.find("script", src=re.compile("searchindex"))}
+    assert where == {"search.html"}
+
+
+def test_no_icon_font_is_left(built):
+    left = [p.name for p in built.rglob("*") if re.search("fontawesome|fa-(solid|brands)", p.name)]
+    assert not left, left
+    theme = (built / "_static/styles/pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    assert "@font-face" not in theme
