@@ -43,7 +43,7 @@ def _normal(generator: Generator, *shape: int) -> Tensor:
 
 
 def _uniform(generator: Generator, low: float, high: float, *shape: int) -> Tensor:
-    return low + (high - low) * torch.rand(shape, generator=generator)
+    return (low + (high - low) * torch.rand(shape, generator=generator)).round(decimals=2)
 
 
 # 2.1 neuron_vote
