@@ -57,15 +57,6 @@ each_mistake = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small tensors are quicker on one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def master(chapter):
     (path,) = ROOT.glob(f"solutions/[0-9][0-9]_{chapter}.md")
     return path
@@ -470,7 +461,7 @@ def test_a_complaint_is_made_once():
         f"        {complaint}\n"
         "        for X = [[0, 0, 0], [0, 0, 0]], dim = 0\n"
         "  FAIL  sums to one along dim (1)\n"
-        "        the same"
+        "        the same as above"
     )
 
 
@@ -506,6 +497,14 @@ def test_outcomes_agree_by_value_error_and_change():
     assert same_outcome(Outcome(error="raised KeyError: a"), Outcome(error="raised KeyError: b"))
     assert not same_outcome(Outcome(error="raised KeyError: a"), Outcome(error="raised OSError: a"))
     assert not same_outcome(Outcome(error="raised KeyError: a"), Outcome(1.0))
+
+
+def test_an_evaluation_gives_the_threads_back():
+    before = torch.get_num_threads()
+    seen = []
+    TOY.evaluate(lambda X, dim: seen.append(torch.get_num_threads()))
+    assert seen == [1, 1]
+    assert torch.get_num_threads() == before
 
 
 def test_check_prints_the_report(capsys):

@@ -38,11 +38,12 @@ def _nonzero(generator: Generator, *shape: int) -> Tensor:
 
 
 def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator)
+    """Normal numbers of two decimals, so that a learner can follow them by hand."""
+    return torch.randn(shape, generator=generator).round(decimals=2)
 
 
 def _uniform(generator: Generator, low: float, high: float, *shape: int) -> Tensor:
-    return low + (high - low) * torch.rand(shape, generator=generator)
+    return (low + (high - low) * torch.rand(shape, generator=generator)).round(decimals=2)
 
 
 # 2.1 neuron_vote
@@ -351,7 +352,7 @@ def _two_layers(g: Generator, bias: float) -> list[tuple]:
     """Two layers D -> H -> K: all of one size first, then three sizes."""
     return [
         (_normal(g, H, D), bias * _normal(g, H), _normal(g, K, H), bias * _normal(g, K))
-        for D, H, K in ((2, 2, 2), (3, 4, 2))
+        for D, H, K in ((2, 2, 2), (2, 3, 1))
     ]
 
 
@@ -388,6 +389,12 @@ COLLAPSE = Exercise(
             lambda W1, b1, W2, b2: (W1 @ W2, W2 @ b1 + b2),
             "you multiplied W1 @ W2; the layer that acts first stands next to x, "
             "W2 (W1 x), so it is W2 @ W1",
+        ),
+        Mistake(
+            "thinks in rows",
+            lambda W1, b1, W2, b2: (W1 @ W2, b1 @ W2 + b2),
+            "you composed the layers as if they computed x @ W; here a layer is W x + b, so the "
+            "second one stands on the left: W2 @ W1 and W2 @ b1",
         ),
         Mistake(
             "adds the biases",
