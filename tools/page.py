@@ -59,6 +59,10 @@ def setup_katex(app) -> None:
     bin_dir = Path(NODE_ROOT) if os.name == "nt" else Path(NODE_ROOT, "bin")
     katex.NODEJS_BINARY = str(bin_dir / "node")
     katex.KATEX_DEFAULT_OPTIONS.update(throwOnError=True, strict="error")
+    # On Unix it takes the socket's file for a server that listens, and is refused where the
+    # machine is busy. The way that it takes on Windows tries again until the server is up.
+    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
+    katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60.0  # seconds
     app.setup_extension("sphinxcontrib.katex")
     app.add_html_math_renderer(
         "checked_katex",

@@ -1,0 +1,46 @@
+"""tools.page and tools.icons: addresses, masks, and the theme without its icon font."""
+
+import re
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import pytest
+
+from tools import page
+from tools.icons import ICONS, stylesheet
+
+
+def test_colab_addresses_follow_the_fork(monkeypatch):
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/fork")
+    url = page.colab_url("book/02_neuron.ipynb")
+    assert url.endswith("/github/someone/fork/blob/published/book/02_neuron.ipynb")
+    monkeypatch.delenv("GITHUB_REPOSITORY")
+    assert page.repository() == ""
+
+
+@pytest.mark.parametrize(
+    "css, kept",
+    [
+        ('@font-face{font-family:"Font Awesome 6 Free";src:url(a.woff2)}a{b:c}', "a{b:c}"),
+        ('.fa-bars:before,.fa-x::before{content:"x"}.note:before{content:"y"}',
+         '.note:before{content:"y"}'),
+    ],
+)  # fmt: skip
+def test_the_icon_font_and_nothing_else_is_taken_out(css, kept):
+    assert page.without_fontawesome(css) == kept
+
+
+def test_every_icon_is_a_picture_that_can_be_read():
+    css = unquote(stylesheet())
+    assert len(ICONS) >= 20
+    pictures = re.findall(r"<svg.*?</svg>", css, re.S)
+    assert len(pictures) >= len(ICONS)
+    for picture in pictures:
+        assert ElementTree.fromstring(picture).tag.endswith("svg")
+
+
+def test_script_weight_counts_local_scripts_compressed(tmp_path):
+    (tmp_path / "a.js").write_text("x = 1;" * 1000)
+    text = '<script src="a.js?v=1"></script><script src="https://elsewhere.example/b.js"></script>'
+    (tmp_path / "page.html").write_text(text)
+    assert 0 < page.script_weight(tmp_path / "page.html") < 200
