@@ -25,7 +25,7 @@ class Dataset:
     y_test: Tensor
     features: tuple[str, ...]  # D names, with units where they have one
     classes: tuple[str, ...]  # K names; empty for a regression target
-    about: str  # source, licence, units
+    about: str  # units, source, licence
 
     def __repr__(self) -> str:
         train, test = tuple(self.X_train.shape), tuple(self.X_test.shape)
@@ -35,11 +35,11 @@ class Dataset:
 def load(
     name: str, seed: int = 0, device: str | torch.device | None = None, dtype=torch.float32
 ) -> Dataset:
-    """Load a built-in set, split once and for all by a seed: 70 % to train, 30 % to test.
+    """Load a built-in set, split by a seed: 70 % to train, 30 % to test.
 
-    ``"breast_cancer"``: 569 tumours, 30 measurements of cell nuclei from images (lengths in
-    pixels of the slide's image), classes malignant 0 and benign 1. Wolberg, Mangasarian, Street &
-    Street 1995, UCI repository, CC BY 4.0.
+    ``"breast_cancer"``: 569 tumours, 30 measurements of cell nuclei (lengths in pixels of the
+    slide's image), classes malignant 0 and benign 1. Street, Wolberg & Mangasarian 1993, UCI
+    repository, CC BY 4.0.
 
     ``"diabetes"``: 442 patients, 10 measurements scaled to unit length, target: disease
     progression after a year (a score from 25 to 346). Efron, Hastie, Johnstone & Tibshirani 2004.
@@ -87,7 +87,7 @@ def load(
         y[test],
         features=tuple(str(f) for f in bunch.feature_names),
         classes=tuple(str(c) for c in bunch.get("target_names", ())),
-        about=load.__doc__,
+        about=bunch.DESCR,  # scikit-learn's own account of units and source
     )
 
 

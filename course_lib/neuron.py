@@ -1,6 +1,6 @@
 """One neuron: activations, the perceptron, linear and logistic regression by hand.
 
-Chapter: book/02_neuron. Sources: Rosenblatt 1958 (the perceptron), Novikoff 1962 (its bound),
+Chapter: book/02_neuron. Sources: Rosenblatt 1958, 1962 (the perceptron), Novikoff 1962 (its bound),
 Hendrycks & Gimpel 2016 (GELU). Letters: B batch, D features, z the pre-activation.
 """
 
@@ -15,9 +15,16 @@ import torch
 from torch import Tensor
 
 
-def _minus_abs(z: Tensor) -> Tensor:
-    # not -z.abs(), whose slope at 0 is 0 in torch: sigmoid'(0) would be wrong
-    return torch.where(z >= 0, -z, z)
+def minus_abs(z: Tensor) -> Tensor:
+    """``-|z|``, with a slope of -1 at 0, so that what is built on it has the right slope there.
+
+    Args:
+        z: any shape.
+
+    Returns:
+        Shape of ``z``, no entry above 0.
+    """
+    return torch.where(z >= 0, -z, z)  # not -z.abs(): torch gives it the slope 0 at 0
 
 
 def step(z: Tensor) -> Tensor:
@@ -63,7 +70,7 @@ def sigmoid(z: Tensor) -> Tensor:
         >>> sigmoid(torch.tensor([-1e4, 0.0, 1e4]))
         tensor([0.0000, 0.5000, 1.0000])
     """
-    e = torch.exp(_minus_abs(z))  # in (0, 1]: cannot overflow
+    e = torch.exp(minus_abs(z))  # in (0, 1]: cannot overflow
     return torch.where(z >= 0, 1, e) / (1 + e)
 
 
@@ -88,7 +95,7 @@ def tanh(z: Tensor) -> Tensor:
     Returns:
         Values between -1 and 1, shape of ``z``.
     """
-    e = torch.expm1(2 * _minus_abs(z))  # exp(-2 abs(z)) - 1, exact near zero
+    e = torch.expm1(2 * minus_abs(z))  # exp(-2 abs(z)) - 1, exact near zero
     return torch.where(z >= 0, -e, e) / (2 + e)
 
 
@@ -172,7 +179,7 @@ def softplus(z: Tensor) -> Tensor:
 
     Source: Dugas et al. 2001.
     """
-    return torch.where(z >= 0, z, 0) + torch.log1p(torch.exp(_minus_abs(z)))
+    return torch.where(z >= 0, z, 0) + torch.log1p(torch.exp(minus_abs(z)))
 
 
 def softplus_derivative(z: Tensor) -> Tensor:
@@ -244,11 +251,10 @@ def _check_data(X: Tensor, y: Tensor, classes: bool) -> None:
             f"expected X of shape (B, D) and y of shape (B,) with B >= 1, got "
             f"{tuple(X.shape)} and {tuple(y.shape)}"
         )
-    if classes and not torch.isin(y, torch.tensor([0, 1], device=y.device)).all():
-        raise ValueError(
-            f"labels must be 0 or 1, got {sorted(set(y.tolist()))[:5]}; "
-            "map -1 to 0 with y.clamp(min=0)"
-        )
+    if classes and not ((y == 0) | (y == 1)).all():
+        found = sorted(set(y.tolist()))[:5]
+        cure = "; map -1 to 0 with y.clamp(min=0)" if -1 in found else ""
+        raise ValueError(f"labels must be 0 or 1, got {found}{cure}")
 
 
 @dataclass
@@ -262,7 +268,7 @@ class PerceptronFit:
 
 
 def perceptron(X: Tensor, y: Tensor, max_epochs: int = 100) -> PerceptronFit:
-    """Learn a linear threshold: after each mistake ``w += (y - ŷ) x`` and ``b += y - ŷ``.
+    """Learn a linear threshold: from zero weights, after each mistake ``w += (y - ŷ) x``, ``b += y - ŷ``.
 
     Args:
         X: inputs, shape (B, D).
@@ -281,7 +287,7 @@ def perceptron(X: Tensor, y: Tensor, max_epochs: int = 100) -> PerceptronFit:
         >>> perceptron(X, torch.tensor([0., 0., 0., 1.])).converged
         True
 
-    Source: Rosenblatt 1958.
+    Source: Rosenblatt 1962.
     """
     _check_data(X, y, classes=True)
     w, b = torch.zeros_like(X[0]), torch.zeros_like(X[0, 0])
@@ -336,7 +342,8 @@ def linear_regression(X: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Least squares: the ``w, b`` that minimise ``mean((X w + b - y)²)``.
 
     The bias is taken out by centring, then ``(Xᶜ)ᵀ Xᶜ w = (Xᶜ)ᵀ yᶜ`` is solved through the
-    pseudo-inverse, so that features which repeat each other do no harm.
+    pseudo-inverse: where features repeat each other and many weights do equally well, it takes
+    the shortest.
 
     Args:
         X: inputs, shape (B, D).
@@ -426,6 +433,7 @@ def logistic_regression(
 
     Source: Cox 1958.
     """
+    _check_data(X, y, classes=True)
     if not lr > 0:
         raise ValueError(f"lr must be > 0, got {lr}; try lr=0.5 for standardized features")
     w, b = torch.zeros_like(X[0]), torch.zeros_like(X[0, 0])

@@ -20,6 +20,7 @@ def test_built_in_sets(name, rows, features, classes):
     assert len(d.X_train) + len(d.X_test) == rows
     assert d.X_train.shape[1] == len(d.features) == features
     assert len(d.classes) == classes
+    assert len(d.about) > 500
     assert d.y_train.dtype == (torch.int64 if classes else torch.float64)
     ours = torch.cat([d.X_train, d.X_test])
     theirs = torch.as_tensor(getattr(datasets, f"load_{name}")().data)

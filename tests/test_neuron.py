@@ -171,6 +171,11 @@ def test_logistic_regression_reaches_scikit_learns_optimum():
     "call, message",
     [
         (lambda: lib.perceptron(torch.zeros(3, 2), torch.tensor([0, 1, -1])), "map -1 to 0"),
+        (
+            lambda: lib.logistic_regression(torch.zeros(2, 1), torch.tensor([1, 2]), steps=0),
+            r"got \[1, 2\]$",
+        ),
+        (lambda: lib.logistic_regression(torch.zeros(0, 1), torch.zeros(0)), "B >= 1"),
         (lambda: lib.perceptron(torch.zeros(3, 2), torch.zeros(2)), r"got \(3, 2\) and \(2,\)"),
         (lambda: lib.linear_regression(torch.zeros(0, 2), torch.zeros(0)), "B >= 1"),
         (

@@ -11,7 +11,7 @@ from course_lib.source import source, without_docstrings
 
 def test_shown_code_is_the_librarys_code():
     shown = source(neuron.sigmoid, neuron.PerceptronFit)
-    scope = {"torch": torch, "Tensor": torch.Tensor, "_minus_abs": neuron._minus_abs}
+    scope = {"torch": torch, "Tensor": torch.Tensor, "minus_abs": neuron.minus_abs}
     exec(shown.code.split("\n\n\n")[0], scope)
     z = torch.linspace(-5, 5, 11)
     assert torch.equal(scope["sigmoid"](z), neuron.sigmoid(z))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from course_lib import neuron
 from course_lib.studies import runner
 from course_lib.studies.runner import Experiment, results, run_study
 
@@ -30,7 +31,7 @@ def test_no_row_is_stale_and_none_is_missing(name):
 def test_rows_say_where_they_come_from(name):
     for row in results(runner.load_study(name).CHAPTER):
         assert {"seed", "seconds", "device", "versions", "hash"} <= row.keys()
-        assert row["seconds"] > 0
+        assert row["seconds"] >= 0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,10 +83,39 @@ def test_changed_code_is_measured_again(toy, tmp_path):
     study, calls, _ = toy
     path = run_study("toy", device="cpu", path=tmp_path / "r.json")
     old = study.EXPERIMENTS["depth"]
-    study.EXPERIMENTS["depth"] = Experiment(old.run, old.settings, seeds=2, uses=(results,))
+
+    def run(seed, device, depth):
+        return {**old.run(seed, device, depth), "more": 1.0}
+
+    study.EXPERIMENTS["depth"] = Experiment(run, old.settings, seeds=2)
     run_study("toy", device="cpu", path=path)
     assert len(calls) == 8
     assert len(json.loads(path.read_text())["rows"]) == 4
+
+
+def test_fewer_seeds_lose_no_row(toy, tmp_path):
+    path = run_study("toy", seeds=2, device="cpu", path=tmp_path / "r.json")
+    before = path.read_bytes()
+    run_study("toy", seeds=1, device="cpu", path=path)
+    assert path.read_bytes() == before
+    run_study("toy", seeds=3, device="cpu", path=path)
+    assert len(json.loads(path.read_text())["rows"]) == 6
+
+
+def test_the_hash_reaches_helpers_constants_and_defaults(monkeypatch):
+    centring = runner.load_study("neuron").EXPERIMENTS["centring"]
+    before = centring.hash()
+    assert before == centring.hash()
+    study = runner.load_study("neuron")
+    for module, name, value in (
+        (study, "LEARNING_RATES", (0.5,)),
+        (study, "steps_to", study.optimum),
+        (neuron, "softplus", neuron.relu),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, value)
+            changed = centring.hash() != before
+        assert changed or name == "LEARNING_RATES", name  # a default is bound when defined
 
 
 def test_the_hash_sees_code_and_nothing_else(tmp_path, monkeypatch):
