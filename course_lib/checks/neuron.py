@@ -386,8 +386,8 @@ SIGMOID = Exercise(
         Mistake(
             "has no slope at zero",
             _abs_sigmoid,
-            "your slope at exactly 0 is 0, for autograd gives abs() the slope 0 there; a neuron with "
-            "zero weights and bias would never learn. Use torch.where(z >= 0, -z, z)",
+            "your slope at exactly 0 is 0, for autograd gives abs() the slope 0 there; with zero "
+            "weights and bias a neuron would never learn. Use torch.where(z >= 0, -z, z)",
         ),
         Mistake(
             "uses math",
@@ -699,7 +699,12 @@ def _ordinary(g: Generator) -> list[tuple]:
 
 def _sure_logits(g: Generator) -> list[Tensor]:
     size = _uniform(g, 120.0, 900.0, 2)
-    return [torch.tensor([HUGE, -HUGE]), torch.stack([size[0], -size[1]])]
+    # At 40 the probability is 1 in single precision, but exp does not overflow yet.
+    return [
+        torch.tensor([HUGE, -HUGE]),
+        torch.stack([size[0], -size[1]]),
+        torch.tensor([40.0, -40.0]),
+    ]
 
 
 def _sure_and_right(g: Generator) -> list[tuple]:
@@ -753,6 +758,20 @@ def _kinked(z: Tensor, y: Tensor, positive) -> Tensor:
     return (positive(z) + torch.log(1 + torch.exp(-z.abs())) - y * z).mean()
 
 
+def _weighted_by_label(z: Tensor, y: Tensor) -> Tensor:
+    one, zero = torch.log(1 + torch.exp(-z)), torch.log(1 + torch.exp(z))
+    return (y * one + (1 - y) * zero).mean()
+
+
+def _chosen_by_label(z: Tensor, y: Tensor) -> Tensor:
+    one, zero = torch.log(1 + torch.exp(-z)), torch.log(1 + torch.exp(z))
+    return torch.where(y == 1, one, zero).mean()
+
+
+OVERFLOWS = (
+    "exp overflows beyond 88; write the loss as log(1 + exp(z)) - y z and choose the exponent "
+    "first, as in 2.3: torch.where(z >= 0, z, 0) + log1p(exp(torch.where(z >= 0, -z, z)))"
+)
 NO_SLOPE_AT_ZERO = (
     "the value is right, but at exactly 0 both terms have a corner, and autograd's slopes there "
     "do not add up to σ(0) - y; take torch.where(z >= 0, z, 0) and, for -|z|, "
@@ -787,9 +806,16 @@ BCE_WITH_LOGITS = Exercise(
         Mistake(
             "overflows",
             lambda z, y: (torch.log(1 + torch.exp(z)) - y * z).mean(),
-            "exp(z) overflows for large z; choose the exponent first, as in 2.3: "
-            "torch.where(z >= 0, z, 0) + log1p(exp(torch.where(z >= 0, -z, z)))",
+            OVERFLOWS,
         ),
+        *[
+            Mistake(f"overflows: {how}", answer, OVERFLOWS)
+            for how, answer in (
+                ("weighted by the label", _weighted_by_label),
+                ("chosen by the label", _chosen_by_label),
+                ("with the signed logit", lambda z, y: F.soft_margin_loss(z, 2 * y - 1)),
+            )
+        ],
         *[
             Mistake(f"clamps the probability at {eps}", partial(_clamped, eps=eps), SATURATES)
             for eps in (1e-5, 1e-6, 1e-7)
