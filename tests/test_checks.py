@@ -689,6 +689,27 @@ def test_a_loss_without_its_slope_is_not_paid_in_full(answer, points):
         assert report.points == 6 or report.mistake
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        lambda z: 1 / (1 + torch.exp(-z)),
+        lambda z: 0.5 * (1 + torch.tanh(z / 2)),
+        solutions("neuron")["sigmoid"],
+    ],
+)
+def test_a_wrong_value_is_named_though_its_slope_is_another(own):
+    """The slope of log σ(z), where it overflows, depends on how the reader wrote σ."""
+
+    def naive(z, y):
+        return -(y * own(z).log() + (1 - y) * (1 - own(z)).log()).mean()
+
+    for seed in FEW_SEEDS:
+        named = BCE_WITH_LOGITS.evaluate(naive, seed).mistake
+        assert named.name == "takes the logarithm of zero"
+        squared = BCE_WITH_LOGITS.evaluate(lambda z, y: ((own(z) - y) ** 2).mean(), seed).mistake
+        assert squared.name == "takes the squared error"
+
+
 def test_the_loss_has_the_slope_of_the_formula():
     """The reference's slopes, against the closed form."""
     (slope,) = [test for test in BCE_WITH_LOGITS.tests if test.probe is probes.gradient]

@@ -259,13 +259,24 @@ class Exercise:
         ]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
-            for mistake in self.mistakes:
-                made = (
-                    (outcome, observed(test, args, outcome_of(mistake.answer, test.probe, args)))
-                    for test, args, outcome in calls
-                )
-                if all(same_outcome(a, b) for a, b in made):  # stops at the first difference
-                    return mistake
+            if named := self._first_alike(calls):
+                return named
+            # Of one wrong value there are many ways to write it, and their slopes may differ where
+            # they overflow: the value alone then tells what went wrong.
+            values = [call for call in calls if call[0].probe is probes.call]
+            if len(values) < len(calls) and any(self._message(*call) for call in values):
+                return self._first_alike(values)
+        return None
+
+    def _first_alike(self, calls: list[tuple[Test, tuple, Outcome]]) -> Mistake | None:
+        """The first mistake with the same outcome in every call."""
+        for mistake in self.mistakes:
+            made = (
+                (outcome, observed(test, args, outcome_of(mistake.answer, test.probe, args)))
+                for test, args, outcome in calls
+            )
+            if all(same_outcome(a, b) for a, b in made):  # stops at the first difference
+                return mistake
         return None
 
 

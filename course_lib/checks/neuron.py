@@ -177,6 +177,18 @@ NEURON_VOTE = Exercise(
             "x @ w multiplies each row of x by w",
         ),
         Mistake(
+            "sums over the rows",
+            lambda x, w, b: _fires((x * w).sum(0) + b),
+            "you summed down the columns, axis 0, which mixes the examples; "
+            "sum along each row: x @ w, or (x * w).sum(1)",
+        ),
+        Mistake(
+            "uses the sigmoid",
+            lambda x, w, b: torch.sigmoid(x @ w + b),
+            "you returned the sigmoid of the sum; this neuron takes a hard decision: "
+            "1.0 where the sum is >= 0 and 0.0 elsewhere",
+        ),
+        Mistake(
             "answers in a column",
             lambda x, w, b: _fires(x @ w[:, None] + b),
             "your answer is a column of shape (B, 1); keep w as it comes, of shape (D,), "
@@ -431,6 +443,18 @@ SIGMOID = Exercise(
             "nan_to_num mends the value, but backwards the overflow is still there and makes the "
             "gradient NaN; take exp only of numbers that are not positive",
         ),
+        Mistake(
+            "replaces the NaN by zero",
+            lambda z: torch.nan_to_num(torch.exp(z) / (1 + torch.exp(z))),
+            "nan_to_num puts 0 in the place of NaN, but there the value is 1, and the slope stays "
+            "NaN; take exp only of numbers that are not positive",
+        ),
+        Mistake(
+            "forgets the sign",
+            lambda z: 1 / (1 + torch.exp(-z.abs())),
+            "you used |z| for negative z too, so the curve rises on both sides; with e = exp(-|z|) "
+            "it is 1 / (1 + e) for z >= 0 and e / (1 + e) below",
+        ),
     ],
 )
 
@@ -526,6 +550,11 @@ COLLAPSE = Exercise(
             "returns the matrix alone",
             lambda W1, b1, W2, b2: W2 @ W1,
             "you returned W alone; the one layer has a bias too: return W, b",
+        ),
+        Mistake(
+            "returns the bias first",
+            lambda W1, b1, W2, b2: (W2 @ b1 + b2, W2 @ W1),
+            "you returned the bias first; the matrix comes first: return W, b",
         ),
     ],
 )
@@ -683,6 +712,22 @@ PERCEPTRON_UPDATE = Exercise(
             "you move up after every wrong answer; after a false alarm the sum must fall: "
             "add (y - ŷ) x, whose sign says which way",
         ),
+        Mistake(
+            "predicts with the sigmoid",
+            _with_error(lambda z, y: y - torch.sigmoid(z)),
+            "you predicted with the sigmoid; the perceptron answers 0 or 1, "
+            "so that nothing moves when it is right: ŷ = step(w·x + b)",
+        ),
+        Mistake(
+            "returns the weights alone",
+            lambda w, b, x, y: _update(w, b, x, y)[0],
+            "you returned the weights alone; the bias learns too: return w, b",
+        ),
+        Mistake(
+            "returns the bias first",
+            lambda w, b, x, y: _update(w, b, x, y)[::-1],
+            "you returned the bias first; the weights come first: return w, b",
+        ),
     ],
 )
 
@@ -771,6 +816,10 @@ def _chosen_by_label(z: Tensor, y: Tensor) -> Tensor:
 OVERFLOWS = (
     "exp overflows beyond 88; write the loss as log(1 + exp(z)) - y z and choose the exponent "
     "first, as in 2.3: torch.where(z >= 0, z, 0) + log1p(exp(torch.where(z >= 0, -z, z)))"
+)
+TOO_LATE = (
+    "torch.where computes both branches, and the one that it throws away sends "
+    "0 · infinity = NaN into the gradient; choose the exponent first, as in 2.3"
 )
 NO_SLOPE_AT_ZERO = (
     "the value is right, but at exactly 0 both terms have a corner, and autograd's slopes there "
@@ -862,8 +911,12 @@ BCE_WITH_LOGITS = Exercise(
         Mistake(
             "chooses after the overflow",
             _chosen_too_late,
-            "torch.where computes both branches, and the one that it throws away sends "
-            "0 · infinity = NaN into the gradient; choose the exponent first, as in 2.3",
+            TOO_LATE,
+        ),
+        Mistake(
+            "chooses after the overflow, from 20",
+            lambda z, y: (torch.where(z > 20, z, torch.log1p(torch.exp(z))) - y * z).mean(),
+            TOO_LATE,
         ),
         *[
             Mistake(name, partial(_kinked, positive=positive), NO_SLOPE_AT_ZERO)
