@@ -213,9 +213,9 @@ def test_cases_depend_on_the_seed_alone(chapter, exercise):
 @each_exercise
 def test_every_input_can_be_printed(chapter, exercise):
     """A learner can reproduce "for x = ..." by copying it."""
-    for seed, arg in itertools.product(range(5), range(4)):
+    for seed in range(5):
         for args in itertools.chain(*exercise.cases(seed)):
-            assert all("shape" not in show(a) for a in args[arg:])
+            assert all("shape" not in show(a) for a in args)
 
 
 @each_exercise
@@ -257,7 +257,7 @@ def test_a_hint_reads_as_a_teachers_sentence(exercise, mistake):
 
 @each_exercise
 def test_mistakes_differ_pairwise(chapter, exercise):
-    for seed in range(10):
+    for seed in range(3):
         made = {m.name: all_observed(exercise, m.answer, seed) for m in exercise.mistakes}
         for one, two in itertools.combinations(made, 2):
             pairs = zip(made[one], made[two], strict=True)
