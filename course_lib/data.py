@@ -173,7 +173,7 @@ def xor(device=None, dtype=torch.float32) -> tuple[Tensor, Tensor]:
 
 def _check_count(n: int) -> None:
     if n < 2:
-        raise ValueError(f"n must be at least 2, a point a class, got {n}")
+        raise ValueError(f"n must be at least 2, one point per class, got {n}")
 
 
 def _random(seed: int) -> np.random.RandomState:

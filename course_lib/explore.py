@@ -64,7 +64,10 @@ class Explorer:
         return f"{self.alt} ({', '.join(f'{k} = {_text(v)}' for k, v in settings.items())})"
 
     def _svg(self, settings: dict[str, Any]) -> str:
-        return to_svg(self.draw(**settings), self._alt(settings), own=self.id)
+        fig = self.draw(**settings)
+        if fig is None:
+            raise TypeError(f"{self.draw.__name__} returned None; end it with `return fig`")
+        return to_svg(fig, self._alt(settings), prefix=self.id)
 
     def __repr__(self) -> str:
         axes = " × ".join(f"{name} ({len(values)})" for name, values in self.axes.items())

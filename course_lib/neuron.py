@@ -226,6 +226,7 @@ def neuron(
         Shape (...): one output for each row of ``x``.
 
     Raises:
+        TypeError: when ``x`` or ``w`` is no tensor, or the activation no function.
         ValueError: when the last axis of ``x`` and the weights differ in length.
 
     Example:
@@ -234,18 +235,28 @@ def neuron(
         tensor([0., 1.])
     """
     _check_features(x, w)
+    if not callable(activation):
+        raise TypeError(f"activation is a function such as sigmoid, got {activation!r}")
     return activation(x @ w + b)
 
 
 def _check_features(x: Tensor, w: Tensor) -> None:
+    if not isinstance(x, Tensor) or not isinstance(w, Tensor):
+        kinds = f"{type(x).__name__} and {type(w).__name__}"
+        raise TypeError(f"x and w must be tensors, got {kinds}; try torch.tensor(...)")
     if w.ndim != 1 or x.ndim == 0 or x.shape[-1] != w.shape[0]:
         raise ValueError(
-            f"a neuron has one weight a feature: got x of shape {tuple(x.shape)} and w of shape "
+            f"a neuron has one weight per feature: got x of shape {tuple(x.shape)} and w of shape "
             f"{tuple(w.shape)}; expected x (..., D) and w (D,)"
         )
 
 
 def _check_data(X: Tensor, y: Tensor, classes: bool) -> None:
+    if not isinstance(X, Tensor) or not isinstance(y, Tensor):
+        kinds = f"{type(X).__name__} and {type(y).__name__}"
+        raise TypeError(f"X and y must be tensors, got {kinds}; try torch.as_tensor(...)")
+    if not X.is_floating_point():
+        raise TypeError(f"X must hold floating-point numbers, got {X.dtype}; try X.float()")
     if X.ndim != 2 or y.shape != X.shape[:1] or len(y) == 0:
         raise ValueError(
             f"expected X of shape (B, D) and y of shape (B,) with B >= 1, got "
@@ -263,12 +274,14 @@ class PerceptronFit:
 
     w: Tensor  # (D,)
     b: Tensor  # ()
-    mistakes: list[int]  # a number an epoch
+    mistakes: list[int]  # one number per epoch
     converged: bool  # True when the last epoch made no mistake
 
 
 def perceptron(X: Tensor, y: Tensor, max_epochs: int = 100) -> PerceptronFit:
-    """Learn a linear threshold: from zero weights, after each mistake ``w += (y - ŷ) x``, ``b += y - ŷ``.
+    """Learn a linear threshold: after each mistake ``w += (y - ŷ) x`` and ``b += y - ŷ``.
+
+    It starts from zero weights, in the order of the rows.
 
     Args:
         X: inputs, shape (B, D).
@@ -280,6 +293,7 @@ def perceptron(X: Tensor, y: Tensor, max_epochs: int = 100) -> PerceptronFit:
         mistakes is at most :func:`perceptron_bound`.
 
     Raises:
+        TypeError: when ``X`` or ``y`` is no tensor, or ``X`` holds no floating-point numbers.
         ValueError: when the shapes do not fit or a label is neither 0 nor 1.
 
     Example:
@@ -290,6 +304,8 @@ def perceptron(X: Tensor, y: Tensor, max_epochs: int = 100) -> PerceptronFit:
     Source: Rosenblatt 1962.
     """
     _check_data(X, y, classes=True)
+    if max_epochs < 1:
+        raise ValueError(f"max_epochs must be at least 1, got {max_epochs}")
     w, b = torch.zeros_like(X[0]), torch.zeros_like(X[0, 0])
     y = y.to(X.dtype)
     mistakes = []
@@ -303,7 +319,7 @@ def perceptron(X: Tensor, y: Tensor, max_epochs: int = 100) -> PerceptronFit:
         mistakes.append(wrong)
         if wrong == 0:
             break
-    return PerceptronFit(w, b, mistakes, converged=bool(mistakes) and mistakes[-1] == 0)
+    return PerceptronFit(w, b, mistakes, converged=mistakes[-1] == 0)
 
 
 def perceptron_bound(X: Tensor, y: Tensor, w: Tensor, b: Tensor | float) -> float:
@@ -323,6 +339,7 @@ def perceptron_bound(X: Tensor, y: Tensor, w: Tensor, b: Tensor | float) -> floa
         The bound, or ``inf`` when the plane does not separate the classes.
 
     Raises:
+        TypeError: when ``X`` or ``y`` is no tensor, or ``X`` holds no floating-point numbers.
         ValueError: when the shapes do not fit or a label is neither 0 nor 1.
 
     Source: Novikoff 1962.
@@ -353,11 +370,13 @@ def linear_regression(X: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         ``w`` of shape (D,) and ``b`` of shape ().
 
     Raises:
+        TypeError: when ``X`` or ``y`` is no tensor, or ``X`` holds no floating-point numbers.
         ValueError: when the shapes do not fit.
     """
     _check_data(X, y, classes=False)
+    y = y.to(X.dtype)
     x_mean, y_mean = X.mean(0), y.mean()
-    w = torch.linalg.pinv(X - x_mean) @ (y - y_mean)
+    w = torch.linalg.pinv(X - x_mean) @ (y - y_mean)  # (D, B) @ (B,) -> (D,)
     return w, y_mean - x_mean @ w
 
 
@@ -378,6 +397,7 @@ def logistic_loss(X: Tensor, y: Tensor, w: Tensor, b: Tensor | float, l2: float 
         The loss, shape ().
 
     Raises:
+        TypeError: when ``X`` or ``y`` is no tensor, or ``X`` holds no floating-point numbers.
         ValueError: when the shapes do not fit or a label is neither 0 nor 1.
     """
     _check_data(X, y, classes=True)
@@ -404,6 +424,7 @@ def logistic_gradient(
         The gradients by ``w``, shape (D,), and by ``b``, shape ().
 
     Raises:
+        TypeError: when ``X`` or ``y`` is no tensor, or ``X`` holds no floating-point numbers.
         ValueError: when the shapes do not fit or a label is neither 0 nor 1.
     """
     _check_data(X, y, classes=True)
@@ -428,14 +449,19 @@ def logistic_regression(
         ``w`` of shape (D,), ``b`` of shape (), and the loss before each step, in nats.
 
     Raises:
-        ValueError: when the shapes do not fit, a label is neither 0 nor 1, or ``lr`` is not > 0.
+        TypeError: when ``X`` or ``y`` is no tensor, or ``X`` holds no floating-point numbers.
+        ValueError: when the shapes do not fit, a label is neither 0 nor 1, ``lr`` is not > 0, or
+            ``steps`` is negative.
         FloatingPointError: when the loss is no longer finite; the message names the step.
 
     Source: Cox 1958.
     """
     _check_data(X, y, classes=True)
-    if not lr > 0:
-        raise ValueError(f"lr must be > 0, got {lr}; try lr=0.5 for standardized features")
+    if not lr > 0 or steps < 0:
+        raise ValueError(
+            f"expected lr > 0 and steps >= 0, got {lr} and {steps}; "
+            "lr=0.5 suits standardized features"
+        )
     w, b = torch.zeros_like(X[0]), torch.zeros_like(X[0, 0])
     y = y.to(X.dtype)
     losses = []

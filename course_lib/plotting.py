@@ -138,17 +138,17 @@ def show(fig: Figure, alt: str, caption: str | None = None) -> Picture:
         ValueError: when the alt text is missing or too short to say anything.
     """
     if len(alt.split()) < 4:
-        raise ValueError(f"alt text must say what the figure shows, got {alt!r}")
+        raise ValueError(f"alt text must say in a few words what the figure shows, got {alt!r}")
     return Picture(to_svg(fig, alt), alt, caption)
 
 
-def to_svg(fig: Figure, alt: str, own: str | None = None) -> str:
+def to_svg(fig: Figure, alt: str, prefix: str | None = None) -> str:
     """The figure as SVG to stand inside a page: same input, same text.
 
     Args:
         fig: a matplotlib figure.
         alt: its alt text.
-        own: prefix of the ids inside, unique on a page; by default a hash of the drawing.
+        prefix: of the ids inside, unique on a page; by default a hash of the drawing.
 
     Returns:
         One ``<svg>`` element, a path segment a line, with no ids but those that it uses.
@@ -162,10 +162,10 @@ def to_svg(fig: Figure, alt: str, own: str | None = None) -> str:
     with mpl.rc_context(STYLE):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         fig.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return _inline(buffer.getvalue(), alt, own, width=round(fig.get_figwidth() * 115))
+    return _inline(buffer.getvalue(), alt, prefix, width=round(fig.get_figwidth() * 115))
 
 
-def _inline(svg: str, alt: str, own: str | None, width: int) -> str:
+def _inline(svg: str, alt: str, prefix: str | None, width: int) -> str:
     """What a stand-alone SVG file needs changed to live in the middle of a page."""
     view = re.search(r'viewBox="([^"]+)"', svg).group(1)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
@@ -176,7 +176,7 @@ def _inline(svg: str, alt: str, own: str | None, width: int) -> str:
     body = body.replace("xlink:href", "href").replace("#000000", "currentColor")
     # a hundredth of a point is finer than a screen shows
     body = re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), body)
-    body = _rename_ids(body, own or hashlib.sha256(body.encode()).hexdigest()[:6])
+    body = _rename_ids(body, prefix or hashlib.sha256(body.encode()).hexdigest()[:6])
     body = re.sub(r"\n\s*\n+", "\n", body).strip()
     style = (
         f"width:100%;max-width:{width}px;height:auto;overflow:visible;"
@@ -186,26 +186,33 @@ def _inline(svg: str, alt: str, own: str | None, width: int) -> str:
     return f"{head}\n{body}"
 
 
-def _rename_ids(body: str, own: str) -> str:
+def _rename_ids(body: str, prefix: str) -> str:
     """Keep only ids that something refers to, and make them this figure's own."""
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
 
     def rename(match: re.Match) -> str:
-        return f' id="{own}-{match[1]}"' if match[1] in used else ""
+        return f' id="{prefix}-{match[1]}"' if match[1] in used else ""
 
     body = re.sub(r' id="([^"]+)"', rename, body)
-    return re.sub(r'(href="#|url\(#)([^")]+)', rf"\g<1>{own}-\2", body)
+    return re.sub(r'(href="#|url\(#)([^")]+)', rf"\g<1>{prefix}-\2", body)
 
 
-def scatter(ax: Axes, X: Tensor, y: Tensor, names: tuple[str, ...] = ("class 0", "class 1")):
-    """Points of a plane, a colour and a marker a class.
+def scatter(
+    ax: Axes, X: Tensor, y: Tensor, names: tuple[str, ...] = ("class 0", "class 1")
+) -> None:
+    """Points of a plane, with one colour and one marker per class.
 
     Args:
         ax: where to draw.
         X: points, shape (B, 2).
         y: classes, integers (any dtype), shape (B,).
         names: what the legend calls them.
+
+    Raises:
+        ValueError: when the shapes do not fit.
     """
+    if X.ndim != 2 or X.shape[1] != 2 or y.shape != X.shape[:1]:
+        raise ValueError(f"expected X (B, 2) and y (B,), got {tuple(X.shape)} and {tuple(y.shape)}")
     X, y = X.detach().cpu(), y.detach().cpu()
     for k, name in enumerate(names):
         points = X[y == k]

@@ -51,7 +51,7 @@ class Quiz:
 
     def _repr_html_(self) -> str:
         fields = "".join(_fieldset(i, q) for i, q in enumerate(self.questions, 1))
-        return f'<style>{_STYLE}</style><form class="dlm-quiz">{fields}</form>'
+        return f'<style>{_STYLE}</style><div class="dlm-quiz">{fields}</div>'
 
 
 def _fieldset(i: int, question: Question) -> str:

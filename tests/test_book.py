@@ -158,3 +158,9 @@ def test_the_report_in_the_intro_is_what_check_says(capsys):
 
     check(neuron_vote)
     assert f"```text\n{capsys.readouterr().out}```" in (ROOT / "book/intro.md").read_text()
+
+
+def test_the_glossary_follows_the_alphabet():
+    terms = re.findall(r"^(\S[^\n]*)\n  \S", (ROOT / "book/glossary.md").read_text(), re.M)
+    assert len(terms) > 30
+    assert terms == sorted(terms, key=str.lower)

@@ -34,7 +34,7 @@ def test_every_frame_is_the_drawing_of_its_settings():
     for slope in (0, 0.5, 2):
         for kind in ("solid", "dashed </script>"):
             alt = f"A line through the origin (slope = {slope}, kind = {kind})"
-            assert frames[k] == to_svg(line(slope, kind), alt, own=explorer.id)
+            assert frames[k] == to_svg(line(slope, kind), alt, prefix=explorer.id)
             assert data["alts"][k] == alt
             k += 1
     assert k == len(frames) == 6
@@ -94,6 +94,15 @@ def test_alt_text_is_required_and_size_is_bounded():
 
     with pytest.raises(ValueError, match="explorer heavy takes .* bytes, at most 250,000"):
         explore(heavy, alt="A jagged line of many points", n=list(range(1, 21)))
+
+
+def test_a_drawing_without_return_is_named():
+    with pytest.raises(TypeError, match="forgetful returned None; end it with `return fig`"):
+
+        def forgetful(n):
+            subplots()
+
+        explore(forgetful, alt="Nothing that one could see", n=[1])
 
 
 def test_live_redraws_between_the_grid_points():

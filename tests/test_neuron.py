@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -88,7 +89,7 @@ def test_neuron_equals_torch_linear():
 
 @pytest.mark.parametrize("x, w", [((3,), (2,)), ((), (1,)), ((4, 3), (3, 1))])
 def test_neuron_names_the_shapes_that_do_not_fit(x, w):
-    with pytest.raises(ValueError, match="one weight a feature: got x of shape"):
+    with pytest.raises(ValueError, match="one weight per feature: got x of shape"):
         lib.neuron(torch.zeros(x), torch.zeros(w), 0.0)
 
 
@@ -180,12 +181,26 @@ def test_logistic_regression_reaches_scikit_learns_optimum():
         (lambda: lib.linear_regression(torch.zeros(0, 2), torch.zeros(0)), "B >= 1"),
         (
             lambda: lib.logistic_regression(torch.zeros(2, 1), torch.tensor([0, 1]), lr=0.0),
-            "lr must be > 0, got 0.0",
+            "expected lr > 0 and steps >= 0, got 0.0",
         ),
     ],
 )
 def test_bad_input_gets_a_clear_error(call, message):
     with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: lib.neuron([1.0], torch.ones(1), 0.0), "x and w must be tensors, got list"),
+        (lambda: lib.neuron(torch.ones(1), torch.ones(1), 0.0, "relu"), "such as sigmoid"),
+        (lambda: lib.perceptron(np.zeros((2, 1)), torch.tensor([0, 1])), "got ndarray and Tensor"),
+        (lambda: lib.linear_regression(torch.ones(2, 1).long(), torch.ones(2)), "try X.float"),
+    ],
+)
+def test_other_types_get_a_clear_error(call, message):
+    with pytest.raises(TypeError, match=message):
         call()
 
 

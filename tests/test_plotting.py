@@ -96,7 +96,7 @@ def test_figures_leave_no_trace_in_pyplot():
 
 
 def test_show_asks_for_an_alt_text():
-    with pytest.raises(ValueError, match="alt text must say what the figure shows, got 'plot'"):
+    with pytest.raises(ValueError, match="what the figure shows, got 'plot'"):
         show(drawing(), alt="plot")
 
 
@@ -111,6 +111,12 @@ def test_scatter_and_regions_draw_what_they_are_given():
     boundary = ax.collections[-1].get_paths()[0].vertices
     assert np.allclose(boundary[:, 0], 0.25, atol=1e-3)
     assert ax.get_xlim() == (-1, 2)
+
+
+def test_scatter_names_shapes_that_do_not_fit():
+    _, ax = subplots()
+    with pytest.raises(ValueError, match=r"got \(4, 2\) and \(3,\)"):
+        scatter(ax, torch.zeros(4, 2), torch.zeros(3))
 
 
 def test_table_renders_as_markdown_and_as_aligned_text():

@@ -16,7 +16,7 @@ def test_shown_code_is_the_librarys_code():
     z = torch.linspace(-5, 5, 11)
     assert torch.equal(scope["sigmoid"](z), neuron.sigmoid(z))
     assert '"""' not in shown.code
-    assert "mistakes: list[int]  # a number an epoch" in shown.code
+    assert "mistakes: list[int]  # one number per epoch" in shown.code
 
 
 def test_markdown_is_a_python_block():

@@ -1,4 +1,4 @@
-"""Run a study, keep a row a run, read the rows back. Serves every chapter that has a study.
+"""Run a study, keep one row per run, read the rows back. Serves every chapter that has a study.
 
 A study is a module of this package with ``CHAPTER = "NN_name"`` and ``EXPERIMENTS``, a dict of
 :class:`Experiment`. Rows already measured with the same settings, seed and code are kept, so an
@@ -183,7 +183,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A row a line; the file is replaced at once, so an interruption leaves the old one."""
+    """One row per line; the file is replaced at once, so an interruption leaves the old one."""
     lines = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in rows)
     text = f'{{"about": {json.dumps(HEADER)},\n "rows": [\n  {lines}\n ]}}\n'
     path.parent.mkdir(parents=True, exist_ok=True)
