@@ -249,12 +249,12 @@ def test_dry_run_pushes_nothing(repo, monkeypatch, tmp_path):
     url = "https://a.org/b"
     assert publish_to(repo, monkeypatch, "--dry-run", str(out), "--page-url", url) == 0
     assert branch(repo, "branch", "--list") == ""
-    assert "https://a.org/b/book/02_x.html" in (out / "book/02_x.ipynb").read_text()
+    assert "https://a.org/b/book/02_x.html" in (out / "book/02_x.ipynb").read_text(encoding="utf-8")
 
 
 def test_refuses_what_is_left(repo, monkeypatch, capsys):
     path = repo / "book" / "02_x.ipynb"
-    path.write_text(path.read_text().replace("{term}`neuron`", "{foo}`neuron`"))
+    path.write_text(path.read_text(encoding="utf-8").replace("{term}`neuron`", "{foo}`neuron`"))
     assert publish_to(repo, monkeypatch) == 1
     said = capsys.readouterr().err
     assert "book/02_x.ipynb, cell 3: MyST is left (1 in all): role {foo}`neuron`" in said
@@ -263,7 +263,7 @@ def test_refuses_what_is_left(repo, monkeypatch, capsys):
 
 def test_refuses_a_notebook_without_the_setup_line(repo, monkeypatch, capsys):
     path = repo / "book" / "02_x.ipynb"
-    path.write_text(path.read_text().replace("COURSE = None", "COURSE = 1"))
+    path.write_text(path.read_text(encoding="utf-8").replace("COURSE = None", "COURSE = 1"))
     assert publish_to(repo, monkeypatch) == 1
     assert "expected a cell tagged `setup` with one line `COURSE = None`" in capsys.readouterr().err
 
@@ -321,7 +321,11 @@ def reader(folder):
     """A fresh environment with what a notebook service has, from the registry."""
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    pins = (ROOT / "requirements.txt").read_text() if (ROOT / "requirements.txt").exists() else ""
+    pins = (
+        (ROOT / "requirements.txt").read_text(encoding="utf-8")
+        if (ROOT / "requirements.txt").exists()
+        else ""
+    )
     wanted = [next(iter(re.findall(rf"^{p}==\S+", pins, re.M)), p) for p in READER]
     run = subprocess.run(
         [python, "-m", "pip", "install", "-qU", "--disable-pip-version-check", *wanted],
