@@ -5,6 +5,11 @@ import os
 import pytest
 
 
+def required(tool: str) -> bool:
+    """Whether REQUIRE lists a tool."""
+    return tool in os.environ.get("REQUIRE", "").replace(" ", "").split(",")
+
+
 def needs(tool: str, found: bool, reason: str) -> None:
     """Go on if `found`; else skip with the reason, or fail where REQUIRE lists the tool.
 
@@ -15,6 +20,6 @@ def needs(tool: str, found: bool, reason: str) -> None:
     """
     if found:
         return
-    if tool in os.environ.get("REQUIRE", "").replace(" ", "").split(","):
+    if required(tool):
         pytest.fail(f"REQUIRE={tool}, but {reason}", pytrace=False)
     pytest.skip(reason, allow_module_level=True)
