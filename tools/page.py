@@ -94,6 +94,7 @@ PLAIN_EXCERPTS = """addEventListener("DOMContentLoaded", () => {
     const page = new DOMParser().parseFromString(html, "text/html");
     page.querySelectorAll(".katex-html, annotation, svg, summary, .dlm-controls, .eqno")
       .forEach(e => e.remove());
+    page.querySelectorAll("dt, li, td, th, p").forEach(e => e.append(" "));
     return read(page.documentElement.outerHTML, anchor).replace(/\\s+/g, " ");
   };
 }, true);"""
