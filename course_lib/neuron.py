@@ -24,7 +24,7 @@ def minus_abs(z: Tensor) -> Tensor:
     Returns:
         Shape of ``z``, no entry above 0.
     """
-    return torch.where(z >= 0, -z, z)  # not -z.abs(): torch gives it the slope 0 at 0
+    return torch.where(z >= 0, -z, z)  # -z.abs() has slope 0 at 0
 
 
 def step(z: Tensor) -> Tensor:

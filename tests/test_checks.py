@@ -7,6 +7,7 @@ tests/right_answers (the same answers found by other ways).
 import ast
 import importlib
 import itertools
+import math
 import pkgutil
 import re
 import time
@@ -18,9 +19,12 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib import checks
+from course_lib import checks, plotting
 from course_lib.checks import probes
 from course_lib.checks.exercise import (
+    IF_ON_A_TENSOR,
+    SHAPES_DO_NOT_FIT,
+    SUBTRACTS_TRUTH_VALUES,
     VISIBLE_SEED,
     Exercise,
     Mistake,
@@ -31,15 +35,18 @@ from course_lib.checks.exercise import (
     observed,
     same_outcome,
     shapes,
+    translation,
 )
+from course_lib.checks.neuron import BCE_WITH_LOGITS, NEURON_VOTE
 from course_lib.checks.probes import Outcome
-from course_lib.checks.values import difference, plain
+from course_lib.checks.values import difference, plain, show
 from tools.cutter import tags
 from tools.notebooks import compose_exercise
 
 pytestmark = pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
 ROOT = Path(__file__).resolve().parent.parent
-SEEDS = range(200)
+SEEDS = range(200)  # for right answers, the stub and the identity
+FEW_SEEDS = range(50)  # for each of the many mistakes
 MODULES = {
     info.name: module
     for info in pkgutil.iter_modules(checks.__path__)
@@ -155,6 +162,20 @@ def test_the_unsolved_notebook_runs_top_to_bottom(chapter, capsys):
     assert all(said.startswith("This demonstration waits for Exercise ") for said in waiting)
 
 
+@each_chapter
+def test_the_solved_notebook_shows_every_demonstration(chapter, capsys, monkeypatch):
+    """A demonstration tells an error in a line, so that a build would not stop at one."""
+    monkeypatch.setattr(plotting, "show", lambda fig, **_: None)
+    names = {}
+    for cell in jupytext.read(master(chapter)).cells:
+        if cell.cell_type == "code" and "setup" not in tags(cell):
+            exec(cell.source, names)
+    said = capsys.readouterr().out
+    assert "This demonstration" not in said
+    for ex in MODULES[chapter].EXERCISES:
+        assert f"{ex.name}: {ex.points}/{ex.points} points" in said
+
+
 # ---- right answers, and none
 
 
@@ -190,6 +211,14 @@ def test_cases_depend_on_the_seed_alone(chapter, exercise):
 
 
 @each_exercise
+def test_every_input_can_be_printed(chapter, exercise):
+    """A learner can reproduce "for x = ..." by copying it."""
+    for seed in range(5):
+        for args in itertools.chain(*exercise.cases(seed)):
+            assert all("shape" not in show(a) for a in args)
+
+
+@each_exercise
 def test_a_check_is_quick(chapter, exercise):
     answer = solutions(chapter)[exercise.name]
     seconds = []
@@ -205,7 +234,7 @@ def test_a_check_is_quick(chapter, exercise):
 
 @each_mistake
 def test_a_mistake_fails_and_is_named(exercise, mistake):
-    for seed in SEEDS:  # seed 0 is the visible one
+    for seed in FEW_SEEDS:  # seed 0 is the visible one
         report = exercise.evaluate(mistake.answer, seed)
         assert report.points < exercise.points, f"seed {seed}"
         assert report.mistake is mistake, f"seed {seed}, named {report.mistake}\n{report}"
@@ -228,7 +257,7 @@ def test_a_hint_reads_as_a_teachers_sentence(exercise, mistake):
 
 @each_exercise
 def test_mistakes_differ_pairwise(chapter, exercise):
-    for seed in range(10):
+    for seed in range(3):
         made = {m.name: all_observed(exercise, m.answer, seed) for m in exercise.mistakes}
         for one, two in itertools.combinations(made, 2):
             pairs = zip(made[one], made[two], strict=True)
@@ -337,6 +366,7 @@ def test_any_value_gets_a_verdict(chapter, exercise, value):
     assert "FAIL" in str(report)
     if value is None:
         assert re.search(r"returned None|a NoneType", str(report))
+    assert "raised TypeError" not in str(report)  # the answer raised nothing
 
 
 @each_exercise
@@ -379,10 +409,26 @@ def test_an_unknown_name_is_explained(chapter):
     with pytest.raises(ValueError, match="no exercise is called 'my_answer'") as caught:
         MODULES[chapter].check(identity, "my_answer")
     assert all(name in str(caught.value) for name in names)
-    with pytest.raises(ValueError, match=f"say check\\(answer, '{names[0]}'\\)"):
+    with pytest.raises(ValueError, match=f"or write check\\(answer, '{names[0]}'\\)$"):
+        MODULES[chapter].check(identity)
+    with pytest.raises(ValueError, match="pass the function itself, without brackets"):
         MODULES[chapter].check(lambda: None)
-    with pytest.raises(ValueError, match="no exercise is called None"):
-        MODULES[chapter].check(3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "None"),
+        (torch.tensor([1.0, 0.0]), r"\[1, 0\]"),
+        ({1}, "a set"),
+    ],
+)
+def test_the_answers_value_is_no_answer(answer, said):
+    wanted = f"check got {said}, expected a function; pass the function itself, without brackets"
+    with pytest.raises(TypeError, match=wanted):
+        checker([TOY])(answer)
+    with pytest.raises(TypeError, match=r"check\(softmax\), not check\(softmax\(\)\)"):
+        checker([TOY])(answer, "softmax")
 
 
 # ---- the frame, on an exercise of its own
@@ -472,6 +518,50 @@ def test_a_mistake_that_nobody_knows_gets_no_hint():
     assert report.points == 0
 
 
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        (lambda X, dim: X if X > 0 else -X, IF_ON_A_TENSOR),
+        (lambda X, dim: X and X, IF_ON_A_TENSOR),
+        (lambda X, dim: X @ X, SHAPES_DO_NOT_FIT),  # (2, 3) @ (2, 3)
+        (lambda X, dim: X @ X[:, 0], SHAPES_DO_NOT_FIT),
+        (lambda X, dim: X - X[:, :2], SHAPES_DO_NOT_FIT),
+        (lambda X, dim: 1 - (X > 0), SUBTRACTS_TRUTH_VALUES),
+        (lambda X, dim: (X > 1) - (X > 0), SUBTRACTS_TRUTH_VALUES),
+    ],
+)
+def test_torchs_common_errors_are_translated(wrong, hint):
+    report = TOY.evaluate(wrong)
+    text = re.sub(r"\s+", " ", str(report))
+    assert report.mistake is None
+    assert text.count("hint: ") == 1
+    assert f"dim = 0 hint: {hint} FAIL sums to one along dim (1) the same as above" in text
+
+
+def test_only_errors_are_translated():
+    assert translation("raised ValueError: sizes must match") == SHAPES_DO_NOT_FIT
+    assert translation("returned 'must match', expected 1") is None
+    assert translation("raised KeyError: 3") is None
+
+
+def test_a_known_mistake_is_named_rather_than_translated():
+    known = Mistake("squares", lambda X, dim: X @ X, "you multiplied X by itself")
+    text = str(replace(TOY, mistakes=[known]).evaluate(lambda X, dim: X @ X))
+    assert "hint: you multiplied X by itself\n" in text
+    assert text.count("hint: ") == 1
+
+
+def test_an_error_below_the_first_failure_is_translated_there():
+    def wrong(X, dim):
+        return X if not X.any() else X @ X
+
+    judged = replace(TOY, tests=[replace(TOY.tests[0], observe=None), TOY.tests[1]])
+    first, second = str(judged.evaluate(wrong)).split("sums to one")
+    assert "FAIL  keeps the shape" in first
+    assert "hint" not in first
+    assert "hint: these shapes do not fit" in second
+
+
 def test_a_judge_that_stumbles_blames_the_value():
     report = TOY.evaluate(lambda X, dim: "soft")
     assert "returned 'soft', which the statement does not allow" in str(report)
@@ -494,7 +584,10 @@ def test_outcomes_agree_by_value_error_and_change():
     assert same_outcome(Outcome(1.0), Outcome(1.0))
     assert not same_outcome(Outcome(1.0), Outcome(2.0))
     assert not same_outcome(Outcome(1.0), Outcome(1.0, changed=(0,)))
-    assert same_outcome(Outcome(error="raised KeyError: a"), Outcome(error="raised KeyError: b"))
+    shape = Outcome(error="raised RuntimeError: mat1 and mat2 (5x3 and 2x3)")
+    assert same_outcome(shape, Outcome(error="raised RuntimeError: mat1 and mat2 (4x7 and 8x3)"))
+    assert not same_outcome(shape, Outcome(error="raised RuntimeError: a bool tensor"))
+    assert same_outcome(Outcome(error="returned [-1, 2e-05]"), Outcome(error="returned [0.5, 2]"))
     assert not same_outcome(Outcome(error="raised KeyError: a"), Outcome(error="raised OSError: a"))
     assert not same_outcome(Outcome(error="raised KeyError: a"), Outcome(1.0))
 
@@ -522,12 +615,115 @@ def test_the_gradient_probe_says_what_it_lacks():
         probes.gradient(lambda z: z.detach(), z)
 
 
-def test_demo_runs_waits_or_fails(capsys):
+def test_the_gradient_probe_differentiates_by_the_first_argument_alone():
+    z, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0])
+
+    def product(z, y):
+        assert not y.requires_grad
+        return (z * y).mean()
+
+    assert torch.equal(probes.gradient(product, z, y), y / 2)
+
+
+def test_a_returned_function_is_not_called_an_error():
+    text = str(TOY.evaluate(lambda X, dim: torch.exp))
+    assert "returned a function; expected numbers or tensors\n" in text
+    endless = []
+    endless.append(endless)
+    assert "returned a list that cannot be read\n" in str(TOY.evaluate(lambda X, dim: endless))
+
+
+def test_demo_runs_waits_or_tells_the_error(capsys):
     demo(lambda: print("shown"))
     demo(lambda: [1, 2])  # what it returns is displayed
     assert capsys.readouterr().out == "shown\n[1, 2]\n"
     demo(stub)
     waits = "This demonstration waits for Exercise 0.0: find out what to do\n"
     assert capsys.readouterr().out == waits
-    with pytest.raises(ZeroDivisionError):
-        demo(lambda: 1 / 0)
+    demo(bare)
+    waits = "This demonstration waits for an unfinished exercise\n"
+    assert capsys.readouterr().out == waits
+    demo(lambda: 1 / 0)
+    assert capsys.readouterr().out == (
+        "This demonstration stopped with ZeroDivisionError: division by zero\n"
+        "Check your answer first.\n"
+    )
+    demo(lambda: next(iter(())))
+    assert capsys.readouterr().out.startswith("This demonstration stopped with StopIteration\n")
+
+
+def bare():
+    raise NotImplementedError
+
+
+# ---- single exercises
+
+
+def stable_loss(z, y):
+    softplus = torch.where(z >= 0, z, 0) + torch.log1p(torch.exp(torch.where(z >= 0, -z, z)))
+    return (softplus - y * z).mean()
+
+
+@pytest.mark.parametrize(
+    ("answer", "points"),
+    [
+        (stable_loss, 6),
+        (torch.nn.functional.binary_cross_entropy_with_logits, 6),
+        (lambda z, y: (torch.logaddexp(z, torch.zeros(())) - y * z).mean(), 6),
+        (lambda z, y: stable_loss(z, y).item(), 4),
+        (lambda z, y: stable_loss(z.detach(), y), 4),
+        (lambda z, y: (z.clamp(min=0) + (-z.abs()).exp().log1p() - y * z).mean(), 4),
+        (lambda z, y: (z.relu() + (-z.abs()).exp().log1p() - y * z).mean(), 4),
+        (
+            lambda z, y: torch.where(
+                z >= 0, (-z).exp().log1p() + z - y * z, z.exp().log1p() - y * z
+            ).mean(),
+            4,
+        ),
+    ],
+)
+def test_a_loss_without_its_slope_is_not_paid_in_full(answer, points):
+    for seed in FEW_SEEDS:
+        report = BCE_WITH_LOGITS.evaluate(answer, seed)
+        assert report.points == points, str(report)
+        assert report.points == 6 or report.mistake
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        lambda z: 1 / (1 + torch.exp(-z)),
+        lambda z: 0.5 * (1 + torch.tanh(z / 2)),
+        solutions("neuron")["sigmoid"],
+    ],
+)
+def test_a_wrong_value_is_named_though_its_slope_is_another(own):
+    """The slope of log σ(z), where it overflows, depends on how the reader wrote σ."""
+
+    def naive(z, y):
+        return -(y * own(z).log() + (1 - y) * (1 - own(z)).log()).mean()
+
+    for seed in FEW_SEEDS:
+        named = BCE_WITH_LOGITS.evaluate(naive, seed).mistake
+        assert named.name == "takes the logarithm of zero"
+        squared = BCE_WITH_LOGITS.evaluate(lambda z, y: ((own(z) - y) ** 2).mean(), seed).mistake
+        assert squared.name == "takes the squared error"
+
+
+def test_the_loss_has_the_slope_of_the_formula():
+    """The reference's slopes, against the closed form."""
+    (slope,) = [test for test in BCE_WITH_LOGITS.tests if test.probe is probes.gradient]
+    logits = set()
+    for z, y in slope.cases(torch.Generator().manual_seed(0)):
+        came = probes.gradient(BCE_WITH_LOGITS.reference, z, y)
+        wanted = [(0.5 * (1 + math.tanh(v / 2)) - t) / len(z) for v, t in zip(z, y, strict=True)]
+        assert difference(came, torch.tensor(wanted)) is None
+        logits |= set(zip(z.tolist(), y.tolist(), strict=True))
+    for z, y in itertools.product((0.0, 200.0, -200.0, 1e4, -1e4), (0.0, 1.0)):
+        assert (z, y) in logits
+
+
+def test_rounding_the_probability_is_named_as_silence_at_zero():
+    report = NEURON_VOTE.evaluate(lambda x, w, b: torch.round(torch.sigmoid(x @ w + b)))
+    assert report.mistake.name == "fires above zero only"
+    assert "torch.round" in report.mistake.hint

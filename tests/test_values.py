@@ -92,11 +92,14 @@ def test_plain_values_can_be_sent_as_data():
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({1, 2}, "the answer is a set"),
-        (print, "the answer is a builtin_function_or_method"),
-        ([torch.nn.Linear(1, 1)], "the answer is a Linear"),
-        (torch.eye(2).to_sparse(), "not an ordinary tensor"),
-        (torch.empty(2, device="meta"), "not an ordinary tensor"),
+        ({1, 2}, "^returned a set; expected numbers or tensors$"),
+        (print, "^returned a function; expected"),
+        (lambda: 1, "^returned a function; expected"),
+        (torch.nn.Linear, "^returned a class; expected"),
+        ([torch.nn.Linear(1, 1)], "^returned a Linear; expected"),
+        (np.array(["a"]), "^returned an array of <U1; expected"),
+        (torch.eye(2).to_sparse(), "expected an ordinary tensor"),
+        (torch.empty(2, device="meta"), "on meta; expected an ordinary tensor"),
         (torch.ones(2, dtype=torch.complex64), "complex"),
     ],
 )

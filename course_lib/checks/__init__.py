@@ -1,1 +1,1 @@
-"""Checks of the exercises: a module a chapter, all built from checks.exercise."""
+"""Checks of the exercises: one module per chapter, all built from checks.exercise."""

@@ -8,6 +8,7 @@ live in different processes: inputs go out, values come back.
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,25 @@ from .values import difference, plain, show
 
 VISIBLE_SEED = 0
 _STUB = "raised NotImplementedError: "  # how the outcome of an unfinished answer begins
+
+IF_ON_A_TENSOR = (
+    "an `if` decides once, for the whole tensor, but each entry needs its own decision; "
+    "use torch.where(condition, a, b)"
+)
+SUBTRACTS_TRUTH_VALUES = (
+    "a comparison gives True and False, which torch will not subtract; "
+    "turn them into 1.0 and 0.0 first, with .float()"
+)
+SHAPES_DO_NOT_FIT = (
+    "these shapes do not fit together; print the .shape of each tensor. A @ B needs the last axis "
+    "of A as long as the first of B, and + - * need equal lengths, or 1"
+)
+# What torch's commonest errors mean, for answers in which no mistake is recognised.
+TRANSLATIONS = (
+    (r"Boolean value of Tensor", IF_ON_A_TENSOR),
+    (r"ubtraction.* bool tensor", SUBTRACTS_TRUTH_VALUES),
+    (r"shapes cannot be multiplied|size mismatch|must match", SHAPES_DO_NOT_FIT),
+)
 
 
 class Unfit(Exception):
@@ -93,8 +113,7 @@ class Report:
         rows = [f"{self.name}: {self.points}/{self.possible} points"]
         if self.not_done is not None:
             return f"{rows[0]}\n  not done yet ({self.not_done})"
-        hint = self.mistake.hint if self.mistake else None
-        told = set()
+        told, hinted = set(), False
         for line in self.lines:
             paid = ", paid once the values are right" if line.status == "held" else ""
             rows.append(f"  {line.status:<5} {line.test.name} ({line.test.points}{paid})")
@@ -103,11 +122,24 @@ class Report:
                 rows.append(_indented("the same as above" if said in told else said))
                 if given and said not in told:
                     rows.append(_indented(given))
-                if hint:
+                hint = self.mistake.hint if self.mistake else translation(said)
+                if hint and not hinted:
                     rows.append(_indented(f"hint: {hint}"))
-                hint = None
+                    hinted = True
                 told.add(said)
         return "\n".join(rows)
+
+
+def translation(message: str) -> str | None:
+    """What a message of torch means, if it is a common one.
+
+    Example:
+        >>> translation("raised RuntimeError: size mismatch, got input (2), mat (2x3)")[:32]
+        'these shapes do not fit together'
+    """
+    if not message.startswith("raised "):
+        return None
+    return next((hint for pattern, hint in TRANSLATIONS if re.search(pattern, message)), None)
 
 
 def _indented(text: str) -> str:
@@ -150,7 +182,7 @@ class Exercise:
         return f"`{self.name}` · {points} · difficulty {stars} · about {self.minutes} minutes"
 
     def cases(self, seed: int) -> list[list[tuple]]:
-        """The arguments of every call, a list a test."""
+        """The arguments of every call, one list per test."""
         generator = torch.Generator().manual_seed(seed)
         return [test.cases(generator) for test in self.tests]
 
@@ -227,13 +259,24 @@ class Exercise:
         ]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
-            for mistake in self.mistakes:
-                made = (
-                    (outcome, observed(test, args, outcome_of(mistake.answer, test.probe, args)))
-                    for test, args, outcome in calls
-                )
-                if all(same_outcome(a, b) for a, b in made):  # stops at the first difference
-                    return mistake
+            if named := self._first_alike(calls):
+                return named
+            # Of one wrong value there are many ways to write it, and their slopes may differ where
+            # they overflow: the value alone then tells what went wrong.
+            values = [call for call in calls if call[0].probe is probes.call]
+            if len(values) < len(calls) and any(self._message(*call) for call in values):
+                return self._first_alike(values)
+        return None
+
+    def _first_alike(self, calls: list[tuple[Test, tuple, Outcome]]) -> Mistake | None:
+        """The first mistake with the same outcome in every call."""
+        for mistake in self.mistakes:
+            made = (
+                (outcome, observed(test, args, outcome_of(mistake.answer, test.probe, args)))
+                for test, args, outcome in calls
+            )
+            if all(same_outcome(a, b) for a, b in made):  # stops at the first difference
+                return mistake
         return None
 
 
@@ -278,11 +321,14 @@ def observed(test: Test, args: tuple, outcome: Outcome) -> Outcome:
 
 
 def same_outcome(a: Outcome, b: Outcome) -> bool:
-    """Whether two calls gave the same: the same value, or an error of the same kind."""
+    """Whether two calls gave the same: the same value, or the same error but for its numbers."""
     if a.error or b.error:
-        kinds = [o.error.partition(":")[0] if o.error else None for o in (a, b)]
-        return kinds[0] == kinds[1]
+        return _without_numbers(a.error) == _without_numbers(b.error)
     return a.changed == b.changed and difference(a.value, b.value) is None
+
+
+def _without_numbers(error: str | None) -> str | None:
+    return error and re.sub(r"-?\d[\d.]*(e[-+]?\d+)?", "#", error)
 
 
 def shapes(args: tuple, value: Any) -> Any:
@@ -306,23 +352,42 @@ def checker(exercises: Sequence[Exercise]) -> Callable[..., None]:
             name: the exercise's name, where your function is called otherwise.
 
         Raises:
+            TypeError: when the answer cannot be called.
             ValueError: when there is no exercise of that name.
         """
+        first = next(iter(by_name))
+        if not callable(answer):
+            raise TypeError(
+                f"check got {_said(answer)}, expected a function; "
+                f"pass the function itself, without brackets: check({first}), not check({first}())"
+            )
         name = name or getattr(answer, "__name__", None)
         if name not in by_name:
+            nameless = " (a lambda has no name; pass the function itself, without brackets)"
             raise ValueError(
                 f"no exercise is called {name!r}; this chapter has {', '.join(by_name)}. "
-                f"Name your function so, or say check(answer, {next(iter(by_name))!r})"
+                f"Give your function the name of its exercise, or write check(answer, {first!r})"
+                + nameless
+                * (name == "<lambda>")
             )
         print(by_name[name].evaluate(answer))
 
     return check
 
 
+def _said(value: Any) -> str:
+    """A value in a few words, whatever it is."""
+    try:
+        return show(plain(value))
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
 def demo(function: Callable[[], Any]) -> None:
     """Run a demonstration at once, or say which unfinished exercise it waits for.
 
-    Put ``@demo`` above a function without arguments; what it returns is displayed.
+    Put ``@demo`` above a function without arguments; what it returns is displayed. A wrong answer
+    may lead to any error here: it is told in a line, so that the cells below still run.
 
     Args:
         function: the demonstration, which calls answers of the reader.
@@ -336,7 +401,12 @@ def demo(function: Callable[[], Any]) -> None:
     try:
         shown = function()
     except NotImplementedError as error:
-        print(f"This demonstration waits for {error}")
+        print(f"This demonstration waits for {str(error) or 'an unfinished exercise'}")
+        return
+    except Exception as error:
+        said = str(error).partition("\n")[0]
+        print(f"This demonstration stopped with {type(error).__name__}{said and f': {said}'}")
+        print("Check your answer first.")
         return
     if shown is not None:
         from IPython.display import display

@@ -15,7 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from .exercise import Exercise, Mistake, Test, Unfit, checker, shapes
+from .exercise import (
+    IF_ON_A_TENSOR,
+    SUBTRACTS_TRUTH_VALUES,
+    Exercise,
+    Mistake,
+    Test,
+    Unfit,
+    checker,
+    shapes,
+)
 from .probes import gradient
 from .values import difference, show
 
@@ -51,7 +60,7 @@ def _uniform(generator: Generator, low: float, high: float, *shape: int) -> Tens
 
 def _random_votes(g: Generator) -> list[tuple]:
     return [
-        (_whole(g, B, D), _nonzero(g, D), float(_whole(g, 1)) + 0.5) for B, D in ((3, 2), (5, 3))
+        (_whole(g, B, D), _nonzero(g, D), float(_whole(g, 1)) + 0.5) for B, D in ((3, 2), (4, 3))
     ]
 
 
@@ -74,6 +83,10 @@ def _zeros_and_ones(args: tuple, value: object) -> str | None:
     if not torch.isin(value, torch.tensor([0, 1])).all():
         return f"returned {show(value)}, expected only 0 and 1"
     return None
+
+
+def _vote_with_if(x: Tensor, w: Tensor, b: float) -> float:
+    return 1.0 if x @ w + b >= 0 else 0.0
 
 
 NEURON_VOTE = Exercise(
@@ -101,7 +114,8 @@ NEURON_VOTE = Exercise(
         Mistake(
             "fires above zero only",
             lambda x, w, b: (x @ w + b > 0).float(),
-            "you fire only above 0; step(0) is 1, so compare with >=, not with >",
+            "you stay silent at exactly 0, where step(0) is 1; compare with >=, not with > "
+            "(and not with torch.round, which rounds a half down to 0)",
         ),
         Mistake(
             "subtracts the bias",
@@ -110,16 +124,16 @@ NEURON_VOTE = Exercise(
             "the bias is added: fire when x·w + b >= 0",
         ),
         Mistake(
-            "adds the bias once a feature",
+            "adds the bias once per feature",
             lambda x, w, b: _fires((x * w + b).sum(-1)),
-            "you added b to every product before summing, so it counts once a feature; "
+            "you added b to every product before summing, so it counts once per feature; "
             "sum first, then add b once",
         ),
         Mistake(
             "forgets to sum",
             lambda x, w, b: _fires(x * w + b),
-            "you decided for each feature on its own, which gives a value a feature; "
-            "sum the products over the features (x @ w), then decide once a row",
+            "you decided for each feature on its own, which gives one value per feature; "
+            "sum the products over the features (x @ w), then decide once per row",
         ),
         Mistake(
             "uses the sign",
@@ -132,6 +146,53 @@ NEURON_VOTE = Exercise(
             lambda x, w, b: x @ w + b >= 0,
             "your decisions are right but they are True and False, which torch will not subtract "
             "from one another; convert them with .float()",
+        ),
+        Mistake(
+            "asks if of a tensor",
+            _vote_with_if,
+            IF_ON_A_TENSOR,
+        ),
+        Mistake(
+            "does not decide",
+            lambda x, w, b: x @ w + b,
+            "you returned the sum itself; the neuron decides by it: "
+            "return 1.0 where it is >= 0 and 0.0 elsewhere",
+        ),
+        Mistake(
+            "sums over the batch",
+            lambda x, w, b: _fires((x * w).sum() + b),
+            "you summed over all rows at once, so one decision is left; "
+            "sum each row on its own: x @ w, or (x * w).sum(1)",
+        ),
+        Mistake(
+            "puts the weights first",
+            lambda x, w, b: _fires(w @ x + b),
+            "you wrote w @ x, but here every row of x is one input; "
+            "the rows come first: x of shape (B, D) times w of shape (D,) is x @ w",
+        ),
+        Mistake(
+            "calls dot",
+            lambda x, w, b: _fires(torch.dot(x, w) + b),
+            "torch.dot takes two vectors, and x is a batch of them; "
+            "x @ w multiplies each row of x by w",
+        ),
+        Mistake(
+            "sums over the rows",
+            lambda x, w, b: _fires((x * w).sum(0) + b),
+            "you summed down the columns, axis 0, which mixes the examples; "
+            "sum along each row: x @ w, or (x * w).sum(1)",
+        ),
+        Mistake(
+            "uses the sigmoid",
+            lambda x, w, b: torch.sigmoid(x @ w + b),
+            "you returned the sigmoid of the sum; this neuron takes a hard decision: "
+            "1.0 where the sum is >= 0 and 0.0 elsewhere",
+        ),
+        Mistake(
+            "answers in a column",
+            lambda x, w, b: _fires(x @ w[:, None] + b),
+            "your answer is a column of shape (B, 1); keep w as it comes, of shape (D,), "
+            "and x @ w has shape (B,)",
         ),
     ],
 )
@@ -203,13 +264,15 @@ def _gates(AND: tuple, OR: tuple, NAND: tuple, NOR: tuple):
     return lambda name: (torch.full((2,), table[name][0]), table[name][1])
 
 
+_right_gate = _gates((1.0, -1.5), (1.0, -0.5), (-1.0, 1.5), (-1.0, 0.5))
+
 GATE = Exercise(
     number="2.2",
     title="Logic gates",
     name="gate",
     difficulty=1,
     minutes=10,
-    reference=_gates((1.0, -1.5), (1.0, -0.5), (-1.0, 1.5), (-1.0, 0.5)),
+    reference=_right_gate,
     tests=[_gate_test(name) for name in TABLES],
     mistakes=[
         Mistake(
@@ -248,6 +311,11 @@ GATE = Exercise(
             "your AND and OR hold only because step(0) = 1: a corner lies exactly on the "
             "boundary, and its opposite lies there too; move the boundary between the corners",
         ),
+        Mistake(
+            "returns the bias first",
+            lambda name: _right_gate(name)[::-1],
+            "you returned the bias first; the weights come first: return w, b",
+        ),
     ],
 )
 
@@ -271,6 +339,15 @@ def _around_zero(g: Generator) -> list[tuple]:
 def _abs_sigmoid(z: Tensor) -> Tensor:
     e = torch.exp(-z.abs())
     return torch.where(z >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def _sigmoid_with_if(z: Tensor) -> Tensor:
+    return 1 / (1 + torch.exp(-z)) if z >= 0 else torch.exp(z) / (1 + torch.exp(z))
+
+
+def _swapped_results(z: Tensor) -> Tensor:
+    e = torch.exp(torch.where(z >= 0, -z, z))
+    return torch.where(z >= 0, e / (1 + e), 1 / (1 + e))
 
 
 def _numpy_sigmoid(z: Tensor) -> Tensor:
@@ -321,8 +398,8 @@ SIGMOID = Exercise(
         Mistake(
             "has no slope at zero",
             _abs_sigmoid,
-            "your slope at exactly 0 is 0, for autograd gives abs() the slope 0 there; a neuron "
-            "that starts with zero weights would never learn. Use torch.where(z >= 0, -z, z)",
+            "your slope at exactly 0 is 0, for autograd gives abs() the slope 0 there; with zero "
+            "weights and bias a neuron would never learn. Use torch.where(z >= 0, -z, z)",
         ),
         Mistake(
             "uses math",
@@ -340,6 +417,43 @@ SIGMOID = Exercise(
             lambda z: torch.sigmoid(z.detach()),
             "your values are right, but they were computed out of autograd's sight, so nothing "
             "can be learned through them; compute with tensors from z to the result",
+        ),
+        Mistake(
+            "asks if of a tensor",
+            _sigmoid_with_if,
+            IF_ON_A_TENSOR,
+        ),
+        Mistake(
+            "swaps the results",
+            _swapped_results,
+            "you took the two results the wrong way round, so your curve falls; with e = exp(-|z|) "
+            "it is 1 / (1 + e) for z >= 0 and e / (1 + e) below",
+        ),
+        Mistake(
+            "swaps the branches",
+            lambda z: torch.where(
+                z >= 0, torch.exp(z) / (1 + torch.exp(z)), 1 / (1 + torch.exp(-z))
+            ),
+            "you use each form where it overflows; exp(-z) is safe for z >= 0 and exp(z) below. "
+            "Choose the exponent with torch.where first, then take exp of it",
+        ),
+        Mistake(
+            "replaces the NaN",
+            lambda z: torch.nan_to_num(torch.exp(z) / (1 + torch.exp(z)), nan=1.0),
+            "nan_to_num mends the value, but backwards the overflow is still there and makes the "
+            "gradient NaN; take exp only of numbers that are not positive",
+        ),
+        Mistake(
+            "replaces the NaN by zero",
+            lambda z: torch.nan_to_num(torch.exp(z) / (1 + torch.exp(z))),
+            "nan_to_num puts 0 in the place of NaN, but there the value is 1, and the slope stays "
+            "NaN; take exp only of numbers that are not positive",
+        ),
+        Mistake(
+            "forgets the sign",
+            lambda z: 1 / (1 + torch.exp(-z.abs())),
+            "you used |z| for negative z too, so the curve rises on both sides; with e = exp(-|z|) "
+            "it is 1 / (1 + e) for z >= 0 and e / (1 + e) below",
         ),
     ],
 )
@@ -420,12 +534,27 @@ COLLAPSE = Exercise(
             "returns the transpose",
             lambda W1, b1, W2, b2: ((W2 @ W1).T, W2 @ b1 + b2),
             "your W is transposed; here a layer computes W x + b with W of shape (K, D), "
-            "a row an output",
+            "one row per output",
         ),
         Mistake(
             "multiplies entry by entry",
             lambda W1, b1, W2, b2: (W2 * W1, W2 * b1 + b2),
             "you multiplied entry by entry with *; a layer is a matrix product: use @",
+        ),
+        Mistake(
+            "sends both biases through the second layer",
+            lambda W1, b1, W2, b2: (W2 @ W1, W2 @ (b1 + b2)),
+            "you sent b2 through the second layer too; that layer adds it at its end: W2 @ b1 + b2",
+        ),
+        Mistake(
+            "returns the matrix alone",
+            lambda W1, b1, W2, b2: W2 @ W1,
+            "you returned W alone; the one layer has a bias too: return W, b",
+        ),
+        Mistake(
+            "returns the bias first",
+            lambda W1, b1, W2, b2: (W2 @ b1 + b2, W2 @ W1),
+            "you returned the bias first; the matrix comes first: return W, b",
         ),
     ],
 )
@@ -434,22 +563,28 @@ COLLAPSE = Exercise(
 # 2.5 perceptron_update
 
 
-def _meeting(g: Generator, evidence: float, label: float) -> tuple:
-    """A perceptron whose sum for the input is ``evidence``, and the label it should have given."""
+def _meeting(g: Generator, evidence: float, label: float, *, against: bool = False) -> tuple:
+    """A perceptron whose sum for the input is ``evidence``, and the label it should have given.
+
+    With ``against`` the weights alone would answer otherwise: the bias tips the balance.
+    """
     w, x = _nonzero(g, 3), _nonzero(g, 3)
+    if against:
+        x[0] += x[0].sign() * (w @ x == 0)
+        x = torch.where(evidence * (w @ x) > 0, -x, x)
     return w, evidence - w @ x, x, torch.tensor(label)
 
 
 def _right_already(g: Generator) -> list[tuple]:
-    return [_meeting(g, 2.5, 1.0), _meeting(g, -2.5, 0.0)]
+    return [_meeting(g, 2.5, 1.0), _meeting(g, -2.5, 0.0, against=True)]
 
 
 def _missed(g: Generator) -> list[tuple]:
-    return [_meeting(g, -1.5, 1.0), _meeting(g, -0.5, 1.0)]
+    return [_meeting(g, -1.5, 1.0), _meeting(g, -0.5, 1.0, against=True)]
 
 
 def _false_alarm(g: Generator) -> list[tuple]:
-    return [_meeting(g, 1.5, 0.0), _meeting(g, 0.5, 0.0)]
+    return [_meeting(g, 1.5, 0.0), _meeting(g, 0.5, 0.0, against=True)]
 
 
 def _from_zero(g: Generator) -> list[tuple]:
@@ -473,6 +608,16 @@ def _update_in_place(w: Tensor, b: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor
     return w, b
 
 
+def _update_without_bias(w: Tensor, b: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    error = y - _fires(w @ x)
+    return w + error * x, b + error
+
+
+def _update_without_input(w: Tensor, b: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    error = y - _fires(w @ x + b)
+    return w + error, b + error
+
+
 def _with_error(error, bias: bool = True):
     """An update that takes ``error(z, y)`` for the error."""
 
@@ -494,7 +639,7 @@ PERCEPTRON_UPDATE = Exercise(
         Test("leaves a neuron alone that was right", _right_already),
         Test("moves towards an input that it missed", _missed),
         Test("moves away from an input that it should have ignored", _false_alarm),
-        Test("starts from zero weights, where it fires", _from_zero),
+        Test("starts from zero weights and bias, where it fires", _from_zero),
     ],
     mistakes=[
         Mistake(
@@ -524,7 +669,7 @@ PERCEPTRON_UPDATE = Exercise(
         Mistake(
             "fires above zero only",
             _with_error(lambda z, y: y - (z > 0).float()),
-            "you predicted with > 0; step(0) is 1, so a neuron with zero weights fires: "
+            "you predicted with > 0; step(0) is 1, so a neuron with zero weights and bias fires: "
             "predict with >= 0",
         ),
         Mistake(
@@ -538,6 +683,50 @@ PERCEPTRON_UPDATE = Exercise(
             _update_in_place,
             "w += ... changes the caller's tensor, and the old weights are lost; "
             "write w = w + ..., which makes a new one",
+        ),
+        Mistake(
+            "subtracts a truth value",
+            _with_error(lambda z, y: y - (z >= 0)),
+            SUBTRACTS_TRUTH_VALUES,
+        ),
+        Mistake(
+            "predicts without the bias",
+            _update_without_bias,
+            "you predicted from w·x alone; the bias votes too: the neuron fires when w·x + b >= 0",
+        ),
+        Mistake(
+            "forgets the input",
+            _update_without_input,
+            "you added the bare error to every weight; a weight moves in proportion to its input: "
+            "add (y - ŷ) x",
+        ),
+        Mistake(
+            "moves up when it is not a false alarm",
+            _with_error(lambda z, y: 1 - 2 * _fires(z) * (1 - y)),
+            "you move up in every case but the false alarm, even after a right answer; "
+            "there are three cases, and (y - ŷ) x covers them all",
+        ),
+        Mistake(
+            "moves up after every error",
+            _with_error(lambda z, y: (_fires(z) != y).float()),
+            "you move up after every wrong answer; after a false alarm the sum must fall: "
+            "add (y - ŷ) x, whose sign says which way",
+        ),
+        Mistake(
+            "predicts with the sigmoid",
+            _with_error(lambda z, y: y - torch.sigmoid(z)),
+            "you predicted with the sigmoid; the perceptron answers 0 or 1, "
+            "so that nothing moves when it is right: ŷ = step(w·x + b)",
+        ),
+        Mistake(
+            "returns the weights alone",
+            lambda w, b, x, y: _update(w, b, x, y)[0],
+            "you returned the weights alone; the bias learns too: return w, b",
+        ),
+        Mistake(
+            "returns the bias first",
+            lambda w, b, x, y: _update(w, b, x, y)[::-1],
+            "you returned the bias first; the weights come first: return w, b",
         ),
     ],
 )
@@ -555,7 +744,12 @@ def _ordinary(g: Generator) -> list[tuple]:
 
 def _sure_logits(g: Generator) -> list[Tensor]:
     size = _uniform(g, 120.0, 900.0, 2)
-    return [torch.tensor([HUGE, -HUGE]), torch.stack([size[0], -size[1]])]
+    # At 40 the probability is 1 in single precision, but exp does not overflow yet.
+    return [
+        torch.tensor([HUGE, -HUGE]),
+        torch.stack([size[0], -size[1]]),
+        torch.tensor([40.0, -40.0]),
+    ]
 
 
 def _sure_and_right(g: Generator) -> list[tuple]:
@@ -564,6 +758,16 @@ def _sure_and_right(g: Generator) -> list[tuple]:
 
 def _sure_and_wrong(g: Generator) -> list[tuple]:
     return [(z, torch.tensor([0.0, 1.0])) for z in _sure_logits(g)]
+
+
+def _slopes(g: Generator) -> list[tuple]:
+    """Ordinary logits, a logit of exactly 0, and sure ones, each with both labels."""
+    sure = [torch.tensor([200.0, -200.0]), *_sure_logits(g)]
+    return [
+        *_ordinary(g),
+        (torch.zeros(2), torch.tensor([0.0, 1.0])),
+        *[(z.repeat(2), torch.tensor([1.0, 0.0, 0.0, 1.0])) for z in sure],
+    ]
 
 
 def _costs(z: Tensor, y: Tensor) -> Tensor:
@@ -585,6 +789,43 @@ def _cushioned(z: Tensor, y: Tensor, eps: float) -> Tensor:
     return -(y * (p + eps).log() + (1 - y) * (1 - p + eps).log()).mean()
 
 
+def _loss_with_if(z: Tensor, y: Tensor) -> Tensor:
+    e = torch.exp(-z) if z >= 0 else torch.exp(z)
+    return (torch.log1p(e) - y * z).mean()
+
+
+def _chosen_too_late(z: Tensor, y: Tensor) -> Tensor:
+    above, below = z + torch.log(1 + torch.exp(-z)), torch.log(1 + torch.exp(z))
+    return (torch.where(z >= 0, above, below) - y * z).mean()
+
+
+def _kinked(z: Tensor, y: Tensor, positive) -> Tensor:
+    return (positive(z) + torch.log(1 + torch.exp(-z.abs())) - y * z).mean()
+
+
+def _weighted_by_label(z: Tensor, y: Tensor) -> Tensor:
+    one, zero = torch.log(1 + torch.exp(-z)), torch.log(1 + torch.exp(z))
+    return (y * one + (1 - y) * zero).mean()
+
+
+def _chosen_by_label(z: Tensor, y: Tensor) -> Tensor:
+    one, zero = torch.log(1 + torch.exp(-z)), torch.log(1 + torch.exp(z))
+    return torch.where(y == 1, one, zero).mean()
+
+
+OVERFLOWS = (
+    "exp overflows beyond 88; write the loss as log(1 + exp(z)) - y z and choose the exponent "
+    "first, as in 2.3: torch.where(z >= 0, z, 0) + log1p(exp(torch.where(z >= 0, -z, z)))"
+)
+TOO_LATE = (
+    "torch.where computes both branches, and the one that it throws away sends "
+    "0 · infinity = NaN into the gradient; choose the exponent first, as in 2.3"
+)
+NO_SLOPE_AT_ZERO = (
+    "the value is right, but at exactly 0 both terms have a corner, and autograd's slopes there "
+    "do not add up to σ(0) - y; take torch.where(z >= 0, z, 0) and, for -|z|, "
+    "torch.where(z >= 0, -z, z)"
+)
 SATURATES = (
     "your loss stops growing, and where it is flat there is no gradient: a neuron that is sure "
     "and wrong would never learn. Write the loss in z: log(1 + exp(z)) - y z needs no limit"
@@ -601,6 +842,7 @@ BCE_WITH_LOGITS = Exercise(
         Test("equals the mean cross-entropy", _ordinary),
         Test("charges nothing for being sure and right", _sure_and_right),
         Test("charges |z| for being sure and wrong", _sure_and_wrong, points=2),
+        Test("has the slope (σ(z) - y) / B everywhere", _slopes, probe=gradient),
         Test("is a single number", _ordinary, observe=shapes, property=True),
     ],
     mistakes=[
@@ -613,8 +855,16 @@ BCE_WITH_LOGITS = Exercise(
         Mistake(
             "overflows",
             lambda z, y: (torch.log(1 + torch.exp(z)) - y * z).mean(),
-            "exp(z) overflows for large z; use log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|))",
+            OVERFLOWS,
         ),
+        *[
+            Mistake(f"overflows: {how}", answer, OVERFLOWS)
+            for how, answer in (
+                ("weighted by the label", _weighted_by_label),
+                ("chosen by the label", _chosen_by_label),
+                ("with the signed logit", lambda z, y: F.soft_margin_loss(z, 2 * y - 1)),
+            )
+        ],
         *[
             Mistake(f"clamps the probability at {eps}", partial(_clamped, eps=eps), SATURATES)
             for eps in (1e-5, 1e-6, 1e-7)
@@ -638,7 +888,7 @@ BCE_WITH_LOGITS = Exercise(
         Mistake(
             "forgets the mean",
             _costs,
-            "you returned a loss an example; take the mean over the batch",
+            "you returned one loss per example; take the mean over the batch",
         ),
         Mistake(
             "forgets the minus",
@@ -657,6 +907,58 @@ BCE_WITH_LOGITS = Exercise(
             lambda z, y: _costs(z, 1 - y).mean(),
             "you swapped the labels: σ(z) is the probability of y = 1, "
             "so y = 1 costs -log σ(z), which is small for large z",
+        ),
+        Mistake(
+            "chooses after the overflow",
+            _chosen_too_late,
+            TOO_LATE,
+        ),
+        Mistake(
+            "chooses after the overflow, from 20",
+            lambda z, y: (torch.where(z > 20, z, torch.log1p(torch.exp(z))) - y * z).mean(),
+            TOO_LATE,
+        ),
+        *[
+            Mistake(name, partial(_kinked, positive=positive), NO_SLOPE_AT_ZERO)
+            for name, positive in (
+                ("has no slope at zero: clamp", lambda z: z.clamp(min=0)),
+                ("has no slope at zero: relu", torch.relu),
+            )
+        ],
+        Mistake(
+            "returns a Python number",
+            lambda z, y: _costs(z, y).mean().item(),
+            "the value is right, but .item() makes a plain number of the loss, and nothing can be "
+            "learned through it; return the tensor",
+        ),
+        Mistake(
+            "leaves autograd",
+            lambda z, y: _costs(z.detach(), y).mean(),
+            "the value is right, but it was computed out of autograd's sight, so nothing can be "
+            "learned through it; compute with tensors from z to the loss",
+        ),
+        Mistake(
+            "asks if of a tensor",
+            _loss_with_if,
+            IF_ON_A_TENSOR,
+        ),
+        Mistake(
+            "adds y z",
+            lambda z, y: (F.softplus(z) + y * z).mean(),
+            "you added y z; it is subtracted: log(1 + exp(z)) - y z, "
+            "so that a label of 1 makes a large z cheap",
+        ),
+        Mistake(
+            "takes the squared error",
+            lambda z, y: ((torch.sigmoid(z) - y) ** 2).mean(),
+            "that is the squared error of the probability, which never charges more than 1; "
+            "the cross-entropy is minus the logarithm of the probability given to the label",
+        ),
+        Mistake(
+            "counts in bits",
+            lambda z, y: _costs(z, y).mean() / math.log(2),
+            "you took the logarithm to base 2, which counts in bits; "
+            "the loss is wanted in nats: torch.log or torch.log1p",
         ),
     ],
 )
@@ -711,6 +1013,21 @@ def _summed(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]
 def _weights_summed(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     error = torch.sigmoid(X @ w + b) - y
     return X.T @ error, error.mean()
+
+
+def _summed_over_features(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    error = torch.sigmoid(X @ w + b) - y
+    return X @ error / len(y), error.mean()
+
+
+def _divided_by_features(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    error = torch.sigmoid(X @ w + b) - y
+    return X.T @ error / len(w), error.sum() / len(w)
+
+
+def _updated(X: Tensor, y: Tensor, w: Tensor, b: Tensor, lr: float) -> tuple[Tensor, Tensor]:
+    grad_w, grad_b = _by_autograd(X, y, w, b)
+    return w - lr * grad_w, b - lr * grad_b
 
 
 def _squared_error(z: Tensor, y: Tensor) -> Tensor:
@@ -785,8 +1102,55 @@ LOGISTIC_GRADIENTS = Exercise(
         Mistake(
             "averages over the features",
             _averaged_over_features,
-            "you averaged over the features, axis 1; a gradient has one number a weight, "
+            "you averaged over the features, axis 1; a gradient has one number per weight, "
             "so average over the batch, axis 0",
+        ),
+        Mistake(
+            "sums over the features",
+            _summed_over_features,
+            "you wrote X @ error, which sums over the features; each weight needs a sum over the "
+            "batch: X.T @ error",
+        ),
+        Mistake(
+            "divides by the features",
+            _divided_by_features,
+            "you divided by D, the number of features; the loss is a mean over the batch, "
+            "so divide by B = len(X)",
+        ),
+        Mistake(
+            "divides the weights by the features",
+            lambda X, y, w, b: (
+                _divided_by_features(X, y, w, b)[0],
+                _summed(X, y, w, b)[1] / len(y),
+            ),
+            "grad_w is divided by D, the number of features; "
+            "divide it by the number of examples, B = len(X), as grad_b is",
+        ),
+        Mistake(
+            "uses the step",
+            _with_residual(lambda z, y: _fires(z) - y),
+            "you took the error from step(z), as the perceptron does; "
+            "here the prediction is the probability p = σ(z)",
+        ),
+        *[
+            Mistake(
+                f"returns updated weights, lr = {lr}",
+                partial(_updated, lr=lr),
+                "you returned the weights after a step downhill; "
+                "return the gradients alone, and leave the step to the caller",
+            )
+            for lr in (0.01, 0.1, 0.5, 1.0)
+        ],
+        Mistake(
+            "returns the gradient of the weights alone",
+            lambda X, y, w, b: _by_autograd(X, y, w, b)[0],
+            "you returned one value; the bias has a gradient too, the mean error: "
+            "return grad_w, grad_b",
+        ),
+        Mistake(
+            "returns the bias first",
+            lambda X, y, w, b: _by_autograd(X, y, w, b)[::-1],
+            "you returned grad_b first; the weights come first: return grad_w, grad_b",
         ),
     ],
 )
@@ -840,6 +1204,25 @@ def _parity(n: int, first: float = 0.5, signs: str = "+-", bias: float = -0.5, o
     pattern = [signs[k % 2] if k < 2 or len(signs) == 2 else signs[-1] for k in range(n)]
     w2 = torch.tensor([1.0 if sign == "+" else -1.0 for sign in pattern])
     return W1, b1, w2, torch.tensor(bias)
+
+
+def _positive_thresholds(n: int):
+    W1, b1, w2, b2 = _parity(n)
+    return W1, -b1, w2, b2
+
+
+def _counts_own_bit(n: int):
+    return torch.eye(n), *_parity(n)[1:]
+
+
+def _equal_thresholds(n: int):
+    W1, _, w2, b2 = _parity(n)
+    return W1, torch.full((n,), -0.5), w2, b2
+
+
+def _even(n: int):
+    W1, b1, w2, b2 = _parity(n)
+    return W1, b1, -w2, -b2
 
 
 def _widths(*sizes: int):
@@ -899,10 +1282,34 @@ PARITY_NETWORK = Exercise(
             "so its bias lies between -1 and 0",
         ),
         Mistake(
-            "looks at one bit a neuron",
+            "looks at one bit per neuron",
             lambda n: _parity(n, own=True),
             "each of your hidden neurons looks at one bit, so the hidden layer only copies the "
             "input; let every neuron count all bits, each with another threshold",
+        ),
+        Mistake(
+            "gives the hidden thresholds as biases",
+            _positive_thresholds,
+            "your hidden neurons always fire: the bias is added, so a threshold of k - 0.5 "
+            "is a bias of 0.5 - k",
+        ),
+        Mistake(
+            "counts in the identity",
+            _counts_own_bit,
+            "your thresholds count, but with the identity for W1 each hidden neuron sees one bit; "
+            "to count all bits, W1 must be all ones",
+        ),
+        Mistake(
+            "gives every hidden neuron the same threshold",
+            _equal_thresholds,
+            "your hidden neurons are all alike: each fires for at least one 1; "
+            "give neuron k a threshold of its own, so that it fires for at least k ones",
+        ),
+        Mistake(
+            "fires for even",
+            _even,
+            "your network fires for an even number of ones; it should fire for odd: "
+            "turn the signs of w2 and b2",
         ),
     ],
 )

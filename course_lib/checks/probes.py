@@ -61,11 +61,17 @@ def outcome_of(answer: Callable[..., Any], probe: Callable[..., Any], args: tupl
     """
     given = _copies(args)
     try:
-        value = plain(probe(answer, *given))
+        value = probe(answer, *given)
     except Unusable as error:
         return Outcome(error=str(error))
     except Exception as error:
         return Outcome(error=f"raised {type(error).__name__}: {_first_line(error)}")
+    try:
+        value = plain(value)
+    except TypeError as error:
+        return Outcome(error=_first_line(error))
+    except Exception:  # a list that holds itself, a tensor without memory
+        return Outcome(error=f"returned a {type(value).__name__} that cannot be read")
     changed = tuple(
         i
         for i, (before, after) in enumerate(zip(args, given, strict=True))

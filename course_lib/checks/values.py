@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from inspect import isroutine
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,22 @@ def plain(value: Any) -> Any:
         from one process to another as data.
 
     Raises:
-        TypeError: for anything else (a function, a set, a sparse tensor).
+        TypeError: for anything else (a function, a set, a sparse tensor); its text is a sentence
+            for the learner.
     """
     if isinstance(value, np.ndarray | np.generic):
-        value = torch.as_tensor(np.array(value))  # a copy: negative strides have no tensor
+        try:
+            value = torch.as_tensor(np.array(value))  # a copy: negative strides have no tensor
+        except TypeError:
+            raise _unwanted(f"an array of {value.dtype}") from None
     if isinstance(value, Tensor):
         if value.layout != torch.strided or value.is_meta or value.is_quantized:
-            raise TypeError(f"a {value.layout} tensor of {value.dtype} is not an ordinary tensor")
+            raise TypeError(
+                f"returned a {value.layout} tensor of {value.dtype} on {value.device}; "
+                "expected an ordinary tensor"
+            )
         if value.is_complex():
-            raise TypeError("the answer is a tensor of complex numbers; real ones are wanted")
+            raise TypeError("returned complex numbers; expected real ones")
         return value.detach().to("cpu").clone()
     if isinstance(value, list | tuple):
         return tuple(plain(v) for v in value)
@@ -37,7 +45,13 @@ def plain(value: Any) -> Any:
         return {k: plain(v) for k, v in value.items()}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"the answer is a {type(value).__name__}; numbers or tensors are wanted")
+    if isinstance(value, type):
+        raise _unwanted("a class")
+    raise _unwanted("a function" if isroutine(value) else f"a {type(value).__name__}")
+
+
+def _unwanted(what: str) -> TypeError:
+    return TypeError(f"returned {what}; expected numbers or tensors")
 
 
 def same_tensor(a: Tensor, b: Tensor) -> bool:

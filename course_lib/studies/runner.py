@@ -49,7 +49,7 @@ class Experiment:
         """
         found: dict[str, str] = {}
         _reach(self.run, found)
-        text = "\n".join(f"{name}: {found[name]}" for name in sorted(found))
+        text = "\n".join(found[name] for name in sorted(found))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -71,7 +71,7 @@ def _reach(obj: Any, found: dict[str, str]) -> None:
                 if value.__module__.partition(".")[0] == __name__.partition(".")[0]:
                     _reach(value, found)
             elif isinstance(value, _CONSTANT) and word[0] != "_" and " at 0x" not in repr(value):
-                found[f"{obj.__module__}.{word}"] = repr(value)
+                found[f"{obj.__module__}.{word}"] = f"{word} = {value!r}"
 
 
 def _bare(code: str) -> str:

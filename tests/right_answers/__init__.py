@@ -1,1 +1,1 @@
-"""Other right answers to the exercises, a module a chapter: the checks must pay them in full."""
+"""Other right answers, one module per chapter: the checks must pay them in full."""
