@@ -5,27 +5,37 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
-export COURSE_DATA := $(if $(COURSE_DATA),$(abspath $(COURSE_DATA)))
+LAB := jupyterlab==4.6.6
+# A folder of data becomes an absolute path, because nbval runs in a notebook's folder. By the shell:
+# make's own functions split a path at its spaces.
+ifneq ($(strip $(COURSE_DATA)),)
+FOUND := $(shell CDPATH= cd '$(subst ','\'',$(COURSE_DATA))' 2>/dev/null && pwd)
+ifeq ($(FOUND),)
+$(error COURSE_DATA names no folder: $(COURSE_DATA). Name one that exists, or leave it unset)
+endif
+override COURSE_DATA := $(FOUND)
+export COURSE_DATA
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test lint notebooks reproducible study new clean
+.PHONY: help setup book serve lab test lint notebooks reproducible study new clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv and install the pinned requirements (the others do it themselves)
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found (with its venv module)."; \
 	echo "Install one from python.org or your system's packages (on Debian and Ubuntu also"; \
 	echo "python3-venv), or name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "Setting up .venv with $(PYTHON) (a few minutes the first time) ..."
-	@"$(PYTHON)" -m venv --clear .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
 	@{ $(BIN)/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' requirements.txt)" && \
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt; } || { \
 	echo; echo "The install failed; pip's message above says at which package."; \
 	echo "Check the connection to the package registry and the free disk space (6 GB),"; \
-	echo "then run the same command again: it starts afresh."; exit 1; }
+	echo "then run the same command again: it goes on from there."; exit 1; }
 	@touch $@
 
 book: $(READY) ## build the book from nothing, warnings as errors, and say where to open it
@@ -39,6 +49,11 @@ book: $(READY) ## build the book from nothing, warnings as errors, and say where
 serve: $(READY) ## serve the built book on this machine and print the address
 	@test -f _build/html/index.html || $(MAKE) --no-print-directory book
 	@$(BIN)/python -m tools.serve _build/html
+
+lab: $(READY) ## open the exercises in JupyterLab (installs it into .venv the first time)
+	@$(BIN)/python -c 'import jupyterlab' 2>/dev/null || { echo "Installing $(LAB) into .venv ..."; \
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt "$(LAB)"; }
+	@$(BIN)/jupyter lab exercises
 
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

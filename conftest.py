@@ -6,18 +6,15 @@ import tempfile
 
 def pytest_configure(config):
     """Put our comparer in nbval's place, and give its kernels the generator's environment."""
-    config.addinivalue_line("markers", "slow: takes a minute; deselect with -m 'not slow'")
     if not getattr(config.option, "nbval", False):
         return
     from tools.compare import install
-    from tools.notebooks import warm_fonts
+    from tools.notebooks import environment, warm_fonts
 
     install()
     warm_fonts()
-    os.environ["PYTHONHASHSEED"] = "0"
-    os.environ.pop("MPLBACKEND", None)
     config._ipython_dir = tempfile.TemporaryDirectory()
-    os.environ["IPYTHONDIR"] = config._ipython_dir.name
+    os.environ.update(environment(config._ipython_dir.name))
 
 
 def pytest_unconfigure(config):

@@ -5,16 +5,21 @@ import os
 import pytest
 
 
+def required(tool: str) -> bool:
+    """Whether REQUIRE lists a tool."""
+    return tool in os.environ.get("REQUIRE", "").replace(" ", "").split(",")
+
+
 def needs(tool: str, found: bool, reason: str) -> None:
     """Go on if `found`; else skip with the reason, or fail where REQUIRE lists the tool.
 
     Args:
-        tool: the name that REQUIRE uses: `browser`, `bwrap` or `userns`.
+        tool: the name that REQUIRE uses: `browser`, `bwrap`, `userns`, `git` or `registry`.
         found: whether the tool is there.
         reason: what is missing and how to get it.
     """
     if found:
         return
-    if tool in os.environ.get("REQUIRE", "").replace(" ", "").split(","):
+    if required(tool):
         pytest.fail(f"REQUIRE={tool}, but {reason}", pytrace=False)
     pytest.skip(reason, allow_module_level=True)

@@ -158,7 +158,9 @@ def test_svg_text_and_alternatives_count():
     assert visible_text(svg.format("epoch")) == "Loss 0.52 falls epoch"
     assert trouble(html(svg.format("epoch")), html(svg.format("epochs")))
     assert trouble(html(svg.format("a")), html(svg.format("a").replace("0.52", "0.60")))
-    assert trouble(html(svg.format("a")), html(svg.format("a").replace("M 0 0", "M 9 9"))) is None
+    near, moved = (svg.format("a").replace("M 0 0", to) for to in ("M 1 1", "M 9 9"))
+    assert trouble(html(svg.format("a")), html(near)) is None
+    assert "SVG units off" in trouble(html(svg.format("a")), html(moved))
 
 
 def test_json_by_structure():
@@ -258,6 +260,18 @@ def test_embedded_images_by_their_pixels():
     cropped = explorer([frame(), frame(60, image=png(a[:4]))])
     assert "(8, 8), now (4, 8)" in trouble(stored, cropped)
     assert "images" in trouble(stored, explorer([frame(), frame(60)]))
+
+
+def test_a_figure_that_is_no_explorer_is_compared_too():
+    """One vertex of the second figure moves; pictures that a script holds are not shown."""
+    still, script = frame(), "<script>'<svg>'</script>"
+
+    def page(y):
+        return html(f'{script}<figure class="dlm-figure">{still}</figure><p>and</p>{frame(y)}')
+
+    assert trouble(page(50), page(52)) is None
+    why = trouble(page(50), page(60))
+    assert "picture 2 of 2: shape 0 (path) lies" in why and "SVG units off" in why
 
 
 # ---- geometry

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 import sample
 
-from tools import notebooks
+from tools import budget, notebooks, reproducible
 from tools.cutter import CutError, cut_source
 from tools.notebooks import (
     ROOT,
@@ -101,6 +101,70 @@ def test_refuses(tmp_path, why):
         generate(source, quiet=True)
 
 
+OUTSIDE = [
+    "import socket\nsocket.create_connection(('192.0.2.1', 80))",
+    "import urllib.request\nurllib.request.urlopen('http://192.0.2.1/x')",
+    "import socket\nsocket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 53))",
+    "import socket\nsocket.getaddrinfo('data.example', 80)",
+    "import subprocess, sys\n"
+    "code = 'import socket; socket.create_connection((\"192.0.2.1\", 80))'\n"
+    "run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)\n"
+    "raise OSError(run.stderr)",
+]
+
+
+@pytest.mark.parametrize("code", OUTSIDE, ids=["connect", "url", "send", "name", "child"])
+def test_a_kernel_is_offline(tmp_path, code):
+    source = sample.write(tmp_path, "book/02_x", sample.code(code))
+    with pytest.raises(Refused, match=r"code cell 2[\s\S]*runs offline, and it asked for '"):
+        generate(source, quiet=True)
+
+
+def test_a_kernel_may_talk_to_its_own_machine(tmp_path):
+    code = (
+        "import socket\nserver = socket.create_server(('127.0.0.1', 0))\n"
+        "socket.create_connection(('localhost', server.getsockname()[1])).close()\n"
+        "a, b = socket.socketpair()\na.send(b'x')\nb.recv(1)"
+    )
+    assert generate(sample.write(tmp_path, "book/02_x", sample.code(code)), quiet=True)
+
+
+def test_costs_are_measured(tmp_path, capsys):
+    sample.write(
+        tmp_path,
+        "book/02_x",
+        sample.code("import time\nheld = bytearray(150_000_000)\nend = time.process_time() + 0.5"),
+        sample.code("while time.process_time() < end:\n    pass"),
+    )
+    assert notebooks.main(["--root", str(tmp_path)]) == 0
+    _, line = capsys.readouterr().out.splitlines()
+    name, seconds, cpu, peak = line.split()
+    assert name == "book/02_x"
+    assert float(seconds) >= float(cpu) * 0.5 and float(cpu) >= 0.5
+    assert 150 <= float(peak) <= 2048
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "why"),
+    [("CPU_SECONDS", 0.01, r"used \d+\.\d CPU seconds, at most 0\.01 are allowed"),
+     ("MEMORY", 2**20, r"held 0\.\d\d GiB at its peak, at most \S+ are allowed")],
+)  # fmt: skip
+def test_refuses_what_costs_too_much(tmp_path, monkeypatch, limit, value, why):
+    monkeypatch.setattr(budget, limit, value)
+    source = sample.write(tmp_path, "book/02_x", sample.code("sum(range(10**6))"))
+    with pytest.raises(Refused, match=f"^book/02_x: its kernel {why}"):
+        generate(source, quiet=True)
+
+
+def test_two_runs_are_held_against_each_other(tmp_path, capsys):
+    source = sample.write(tmp_path, "book/02_x", sample.code("print(1)"))
+    assert reproducible.main(["--root", str(tmp_path)]) == 0
+    sample.write(tmp_path, "book/02_x", sample.code("import time\nprint(time.time_ns())"))
+    assert reproducible.main(["--root", str(tmp_path), "x"]) == 1
+    assert "book/02_x.ipynb: two runs gave different bytes" in capsys.readouterr().err
+    assert not source.with_suffix(".ipynb").exists()  # nothing is written
+
+
 def test_refuses_an_error_that_was_asked_for(tmp_path):
     source = sample.write(tmp_path, "book/02_x", sample.code("1 / 0", "raises-exception"))
     with pytest.raises(Refused, match="error output ZeroDivisionError"):
@@ -142,10 +206,11 @@ def test_base64_may_spell_anything():
 
 def test_setup_cell_must_be_the_template(tmp_path):
     path = sample.write(tmp_path, "book/02_x")
-    path.write_text(path.read_text().replace("COURSE = None", "COURSE = 1"))
+    text = path.read_text(encoding="utf-8").replace("COURSE = None", "COURSE = 1")
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(Refused, match="line 2 of the setup cell is 'COURSE = 1', expected 'COURSE"):
         compose(path)
-    path.write_text(sample.FRONT + sample.code("1"))
+    path.write_text(sample.FRONT + sample.code("1"), encoding="utf-8")
     with pytest.raises(Refused, match="must carry the tag `setup`"):
         compose(path)
 

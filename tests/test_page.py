@@ -10,12 +10,23 @@ from tools import page
 from tools.icons import ICONS, stylesheet
 
 
-def test_colab_addresses_follow_the_fork(monkeypatch):
+def test_addresses_follow_the_fork(monkeypatch):
     monkeypatch.setenv("GITHUB_REPOSITORY", "someone/fork")
-    url = page.colab_url("book/02_neuron.ipynb")
+    monkeypatch.delenv("GITHUB_SERVER_URL", raising=False)
+    assert page.repository_url() == "https://github.com/someone/fork"
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://git.x/")
+    assert page.repository_url() == "https://git.x/someone/fork"
+    url = page.colab_address(page.repository(), "book/02_neuron.ipynb")
     assert url.endswith("/github/someone/fork/blob/published/book/02_neuron.ipynb")
     monkeypatch.delenv("GITHUB_REPOSITORY")
     assert page.repository() == ""
+
+
+@pytest.mark.parametrize("folder, saved", [("book", ""), ("exercises", "02_x_exercises.ipynb")])
+def test_exercises_are_not_saved_over_the_chapter(folder, saved):
+    link = f'<a class="dlm-colab dlm-{folder} reference download internal" download="{{}}" '
+    link += 'href="../_downloads/c8f3/02_x.ipynb">'
+    assert page.name_downloads(link.format("")) == link.format(saved)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +51,7 @@ def test_every_icon_is_a_picture_that_can_be_read():
 
 
 def test_script_weight_counts_local_scripts_compressed(tmp_path):
-    (tmp_path / "a.js").write_text("x = 1;" * 1000)
+    (tmp_path / "a.js").write_text("x = 1;" * 1000, encoding="utf-8")
     text = '<script src="a.js?v=1"></script><script src="https://elsewhere.example/b.js"></script>'
-    (tmp_path / "page.html").write_text(text)
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
     assert 0 < page.script_weight(tmp_path / "page.html") < 200

@@ -10,8 +10,6 @@ import os
 import re
 import shutil
 import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,6 +21,7 @@ from needs import needs
 from PIL import Image
 
 from tools.page import script_weight
+from tools.serve import make_server
 
 HTML = Path(os.environ.get("BOOK_HTML", Path(__file__).parents[1] / "_build" / "html"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -47,18 +46,10 @@ def built():
     return HTML
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """A file server that does not chat."""
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture(scope="session")
 def server(built):
     """The address of the built book, served on a free port of this machine."""
-    handler = partial(Quiet, directory=str(built))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+    with make_server(str(built), port=0) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_address[1]}"
         httpd.shutdown()
@@ -311,6 +302,46 @@ def test_search_finds_a_word(browser, server):
     found = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
     page.close()
     assert any("neuron" in address for address in found), found
+
+
+def test_an_excerpt_holds_each_formula_once_and_as_text(browser, server):
+    """KaTeX writes a formula three times into a page: as MathML, as TeX and as boxes."""
+    page = browser.new_page()
+    page.goto(f"{server}/search.html?q=bias")
+    page.wait_for_selector("#search-results .context", timeout=10_000)
+    page.wait_for_timeout(500)
+    excerpts = page.locator("#search-results .context").all_inner_texts()
+    text = page.evaluate("""async () => {
+        const page = await (await fetch("book/02_neuron.html")).text();
+        const terms = await (await fetch("book/glossary.html")).text();
+        return Search.htmlToText(page, "") + Search.htmlToText(terms, ""); }""")
+    page.close()
+    assert excerpts and not [e for e in excerpts if "\\" in e or "\n" in e.strip()], excerpts
+    assert "\\mathbf" not in text
+    assert re.search(r"Here x holds the D inputs", text), text[:2000]
+    assert re.search(r"\bbatch The\b", text), "a term and its meaning run together"
+
+
+def test_nothing_is_cut_off_without_a_sign(browser, server):
+    """On a phone a formula's number stands clear of it, and what scrolls sideways fades."""
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.goto(f"{server}/book/02_neuron.html")
+    covered, cut = page.evaluate("""() => {
+        const box = e => e.getBoundingClientRect();
+        const covered = [...document.querySelectorAll("div.math:has(> .eqno)")].filter(m => {
+            const [a, b] = [box(m.querySelector(".eqno")), box(m.querySelector(".katex-html"))];
+            return a.left < b.right && a.right > b.left && a.top < b.bottom && a.bottom > b.top; });
+        const cut = [...document.querySelectorAll(`article .katex-display .katex-html, article pre,
+            article .pst-scrollable-table-container`)].filter(e => {
+            const style = getComputedStyle(e);
+            const fades = parseFloat(style.getPropertyValue("--dlm-fade")) > 0;
+            return (e.scrollWidth > e.clientWidth + 1)
+                !== (fades && style.maskImage.includes("gradient")); });
+        const name = e => e.id || e.className || e.textContent.slice(0, 60);
+        return [covered.map(name), cut.map(name)]; }""")
+    page.close()
+    assert not covered, covered
+    assert not cut, cut
 
 
 def test_search_dialog_leads_to_the_search_page(browser, server):

@@ -7,7 +7,7 @@ from tools.serve import make_server
 
 
 def test_serves_the_folder_on_loopback_and_steps_aside(tmp_path):
-    (tmp_path / "index.html").write_text("the book")
+    (tmp_path / "index.html").write_text("the book", encoding="utf-8")
     with make_server(str(tmp_path), port=0) as first:
         assert first.server_address[0] == "127.0.0.1"
         with make_server(str(tmp_path), port=first.server_port) as second:

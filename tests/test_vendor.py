@@ -57,7 +57,7 @@ def test_only_the_wanted_fonts_and_their_faces_are_kept(registry):
     folder = vendor.static_folder(toy)
     kept = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
     assert kept == ["toy/LICENSE.txt", "toy/fonts/A.woff2", "toy/toy.css"]
-    css = (folder / toy.css).read_text()
+    css = (folder / toy.css).read_text(encoding="utf-8")
     assert "A.woff2" in css and ".katex{color:red}" in css
     assert "ttf" not in css and "A.woff)" not in css and "B.woff2" not in css
 

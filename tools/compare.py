@@ -1,14 +1,15 @@
 """Compare a cell's fresh outputs with the stored ones; `conftest.py` puts this in nbval's place.
 
 The rules (see compare_text and compare_frames): words exactly; integers exactly; other numbers
-within rtol 1e-2 or 1.5 units of their last printed digit; HTML by what its reader gets; explorers
-by their controls and by the geometry of their frames. A cell may carry an exception, with a reason:
+within rtol 1e-2 or 1.5 units of their last printed digit; HTML by what its reader gets, its
+pictures by their geometry; explorers by their controls and the geometry of each frame.
+A cell may carry an exception, with a reason:
 
     :compare: {rtol: 0.1, reason: "sums in another order on other processors"}
     :compare: {ignore: true, reason: "a timing"}
 """
 
-from tools.compare_frames import explorer_trouble, image_trouble
+from tools.compare_frames import explorer_trouble, figure_trouble, image_trouble
 from tools.compare_text import Rule, json_trouble, text_trouble, visible_text
 
 SKIPPED = {"application/vnd.jupyter.widget-view+json"}  # model ids are random
@@ -52,7 +53,7 @@ def data_trouble(mime: str, stored, now, rule: Rule) -> str | None:
     stored, now = ("".join(x) for x in (stored, now))
     if mime in ("text/html", "image/svg+xml"):
         why = text_trouble(visible_text(stored), visible_text(now), rule)
-        return why or explorer_trouble(stored, now, rule)
+        return why or explorer_trouble(stored, now, rule) or figure_trouble(stored, now)
     return text_trouble(stored, now, rule)
 
 

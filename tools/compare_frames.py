@@ -1,4 +1,4 @@
-"""Compare two explorers: the same controls, and frames that look the same.
+"""Compare two pictures, or two explorers: the same controls, and frames that look the same.
 
 Geometry is compared in the SVG's own units: each vertex of one drawing lies near a line of the
 other and the reverse (a Hausdorff distance). Embedded images are compared pixel by
@@ -105,6 +105,23 @@ def one_trouble(a: Explorer, b: Explorer, rule: Rule) -> str | None:
         why = text_trouble(visible_text(x), visible_text(y), rule) or drawing_trouble(x, y)
         if why:
             return f"frame {i}: {why}"
+    return None
+
+
+def figures(html: str) -> list[str]:
+    """The SVG pictures in an HTML output, in order; scripts hold none that is shown."""
+    shown = re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
+    return re.findall(r"<svg\b.*?</svg>", shown, re.DOTALL)
+
+
+def figure_trouble(stored_html: str, now_html: str) -> str | None:
+    """Say how two outputs' pictures differ in what they draw, or None."""
+    stored, now = figures(stored_html), figures(now_html)
+    if len(stored) != len(now):
+        return f"stored {len(stored)} pictures, now {len(now)}"
+    for i, (x, y) in enumerate(zip(stored, now, strict=True), 1):
+        if x != y and (why := drawing_trouble(x, y)):
+            return f"picture {i} of {len(stored)}: {why}"
     return None
 
 

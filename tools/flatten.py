@@ -9,7 +9,16 @@ import re
 from markdown_it.token import Token
 from nbformat import NotebookNode
 
-from tools.pages import Pages, PublishError, directive, options, parse, term_anchor
+from tools.pages import (
+    Pages,
+    PublishError,
+    directive,
+    is_stamped,
+    kind_of,
+    options,
+    parse,
+    term_anchor,
+)
 
 PLAIN = """note warning tip hint important attention caution danger error
 admonition dropdown margin sidebar topic"""
@@ -143,13 +152,20 @@ class Flattener:
         if name.startswith("py:") or name in PY_ROLES:
             return self.python(kind, text, target)
         if name == "colab":
-            return f"[{text or 'Open in Colab'}]({self.pages.colab(target)})"
+            return self.colab(text, target)
         if name == "download":
             path = self.resolve(target)
             return f"[{text or posixpath.basename(target)}]({self.blob(path)})"
         plain = {"math": f"${content}$", "code": f"`{content}`", "abbr": shown}
         html = {k: f"<{k}>{content}</{k}>" for k in ("sub", "sup", "kbd")}
         return (plain | html).get(name)
+
+    def colab(self, text: str, path: str) -> str:
+        """A link that opens a notebook of the branch; other notebooks have their page."""
+        if is_stamped(path):
+            return f"[{text or f'Open {kind_of(path)} in Colab'}]({self.pages.colab(path)})"
+        page = self.pages.address(path.removesuffix(".ipynb"))
+        return f"[{text or f'Read {kind_of(path)}'}]({page})"
 
     def cites(self, keys: str, textual: bool) -> str:
         """Author-year links; in brackets unless they are part of the sentence."""
@@ -216,7 +232,8 @@ class Flattener:
 
     def blob(self, path: str) -> str:
         """The address of a file: a notebook on the branch, else the source."""
-        branch = self.pages.branch if path.endswith(".ipynb") else "HEAD"
+        stamped = path.endswith(".ipynb") and is_stamped(path)
+        branch = self.pages.branch if stamped else "HEAD"
         return f"{self.pages.server}/{self.pages.repository}/blob/{branch}/{path}"
 
 

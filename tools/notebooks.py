@@ -26,12 +26,14 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 from traitlets import default
 
+from tools.budget import Cost, Meter, table
 from tools.compare import exception
 from tools.cutter import CutError, cut, drop, tags
 from tools.outputs import Refused, refuse, tidy
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = Path(__file__).parent / "templates" / "setup.py"
+OFFLINE = Path(__file__).parent / "offline"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
 SECONDS_PER_CELL = 600
@@ -168,11 +170,17 @@ def dumps(nb: NotebookNode) -> bytes:
 
 
 def environment(scratch: str) -> dict[str, str]:
-    """The kernel's environment: this library, no settings of this user."""
-    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH")) if p)
-    env = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": path, "IPYTHONDIR": scratch}
-    env.pop("MPLBACKEND", None)
-    return env
+    """What a kernel finds in its environment: this library, no network, no user's settings.
+
+    The generator's kernels have it from here, and those of nbval from conftest.py.
+    """
+    paths = (str(OFFLINE), str(ROOT), os.environ.get("PYTHONPATH"))
+    return {
+        "PYTHONPATH": os.pathsep.join(p for p in paths if p),
+        "PYTHONHASHSEED": "0",
+        "IPYTHONDIR": scratch,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as ipykernel sets it
+    }
 
 
 def warm_fonts() -> None:
@@ -183,10 +191,22 @@ def warm_fonts() -> None:
         return
 
 
-def execute(nb: NotebookNode, folder: Path, name: str, quiet: bool = False) -> NotebookNode:
-    """Run a notebook in its folder, in a fresh kernel; outputs are tidied and checked."""
+def execute(
+    nb: NotebookNode,
+    folder: Path,
+    name: str,
+    quiet: bool = False,
+    costs: dict[str, Cost] | None = None,
+) -> NotebookNode:
+    """Run a notebook in its folder, in a fresh kernel; outputs and cost are checked."""
     total = sum(c.cell_type == "code" for c in nb.cells)
     started: list[int] = []
+    meter = Meter()
+
+    def after_cell(**_: object) -> None:
+        meter.look()
+        bar.update()
+
     with (
         tempfile.TemporaryDirectory() as scratch,
         tqdm(total=total, desc=f"  {name}", unit="cell", leave=False, disable=quiet) as bar,
@@ -200,27 +220,35 @@ def execute(nb: NotebookNode, folder: Path, name: str, quiet: bool = False) -> N
             store_widget_state=False,
             resources={"metadata": {"path": str(folder)}},
             on_cell_start=lambda cell, **_: started.append(cell.cell_type == "code"),
-            on_cell_executed=lambda **_: bar.update(),
+            on_notebook_start=lambda **_: meter.start(client.km.provisioner.pid),
+            on_cell_executed=after_cell,
         )
         try:
-            client.execute(env=environment(scratch))
+            client.execute(env=os.environ | environment(scratch))
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise Refused(f"{name}, code cell {sum(started)}: {error}") from error
+        finally:
+            cost = meter.stop()
     for cell in (c for c in nb.cells if c.cell_type == "code"):
         tidy(cell)
     nb.metadata.language_info = LANGUAGE
     refuse(nb, name)
+    cost.check(name)
+    if costs is not None:
+        costs[name] = cost
     return nb
 
 
-def generate(source: Path, quiet: bool = False) -> dict[Path, bytes]:
+def generate(
+    source: Path, quiet: bool = False, costs: dict[str, Cost] | None = None
+) -> dict[Path, bytes]:
     """The files that one source gives: path → bytes. Nothing is written."""
     files = {}
     if source.parent.name == "solutions":
         exercise = source.parent.parent / "exercises" / f"{source.stem}.ipynb"
         files[exercise] = dumps(compose_exercise(source))
     warm_fonts()
-    nb = execute(compose(source), source.parent, name_of(source), quiet)
+    nb = execute(compose(source), source.parent, name_of(source), quiet, costs)
     return {source.with_suffix(".ipynb"): dumps(nb)} | files
 
 
@@ -243,10 +271,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="run, compare, write nothing")
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository")
     args = parser.parse_args(argv)
-    stale = []
+    stale: list[str] = []
+    costs: dict[str, Cost] = {}
     try:
         for source in tqdm(chosen(args.name, args.root.resolve()), desc="notebooks", unit="nb"):
-            files = generate(source)
+            files = generate(source, costs=costs)
             if args.check:
                 stale += differing(files)
             else:
@@ -254,6 +283,7 @@ def main(argv: list[str] | None = None) -> int:
     except (Refused, CutError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    print(table(costs))
     for name in stale:
         print(f"{name} differs from its source; run `python -m tools.notebooks`", file=sys.stderr)
     return 1 if stale else 0

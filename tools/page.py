@@ -30,12 +30,9 @@ from sphinxcontrib import katex
 
 from tools import vendor
 from tools.icons import ICONS, stylesheet
+from tools.pages import BRANCH, COLAB, colab_address, is_stamped, kind_of, server_of
 
 logger = logging.getLogger(__name__)
-
-# The branch with stamped copies of these folders' notebooks; solutions are not among them.
-PUBLISHED, STAMPED_FOLDERS = "published", ("book/", "exercises/")
-COLAB = "https://colab.research.google.com"
 
 # --- maths: rendered while building, styled by files the book serves ---------------------------
 
@@ -90,6 +87,18 @@ PRINT_LIGHT = """(() => {
   addEventListener("afterprint", () => { root.theme = theme; });
 })();"""
 
+# An excerpt of a page, as the search shows it: formulas once, no labels of axes and buttons.
+PLAIN_EXCERPTS = """addEventListener("DOMContentLoaded", () => {
+  const read = Search.htmlToText;
+  Search.htmlToText = (html, anchor) => {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    page.querySelectorAll(".katex-html, annotation, svg, summary, .dlm-controls, .eqno")
+      .forEach(e => e.remove());
+    page.querySelectorAll("dt, li, td, th, p").forEach(e => e.append(" "));
+    return read(page.documentElement.outerHTML, anchor).replace(/\\s+/g, " ");
+  };
+}, true);"""
+
 SEARCH_ONLY = ("searchtools.js", "language_data.js", "searchindex.js")
 # Files of the theme that no page needs. The macros are templates that the theme copies by mistake.
 UNUSED = ("scripts/fontawesome.js*", "vendor", "locales", "*webpack-macros.html", "**/*.map")
@@ -121,6 +130,8 @@ def drop_scripts(app, pagename, templatename, context, doctree) -> None:
     def name(script) -> str:
         return str(getattr(script, "filename", None) or script).rpartition("/")[2]
 
+    if pagename == "search":
+        app.add_js_file(None, body=PLAIN_EXCERPTS)
     context["script_files"] = [s for s in context["script_files"] if name(s) not in unused]
 
 
@@ -143,6 +154,7 @@ def slim(app, error) -> None:
         )
         icon = r'<(?:i|span) class="([^"]*\bfa-[^"]*)"'
         slimmer = re.sub(rf"({icon})(?=>)", r'\1 aria-hidden="true"', slimmer)
+        slimmer = name_downloads(slimmer)
         for classes in re.findall(icon, slimmer):
             icons = re.findall(r"\bfa-(?!solid|brands|regular|lg|fw)([\w-]+)", classes)
             unknown.update(icon for icon in icons if icon not in ICONS)
@@ -172,35 +184,46 @@ def repository() -> str:
     return os.environ.get("GITHUB_REPOSITORY", "")
 
 
-def colab_url(path: str) -> str:
-    """The address that opens the stamped copy of a notebook in Colab."""
-    return f"{COLAB}/github/{repository()}/blob/{PUBLISHED}/{path}"
+def repository_url() -> str:
+    """The address of the repository of a stamped build."""
+    return f"{server_of(os.environ)}/{repository()}"
 
 
 class ColabRole(SphinxRole):
-    """{colab}`exercises/02_neuron.ipynb`: open in Colab on a stamped build, else download."""
+    """{colab}`exercises/02_neuron.ipynb`: open in Colab if its copy is published, else download."""
 
     def run(self):
         path = self.text
         if not Path(self.env.srcdir, path).is_file():
             logger.warning("no notebook %r in the project", path, location=self.get_location())
-        if repository():
-            link = nodes.reference("", "", refuri=colab_url(path), classes=["dlm-colab"])
-            link += nodes.Text("Open in Colab")
+        look = ["dlm-colab", f"dlm-{path.partition('/')[0]}"]
+        if repository() and is_stamped(path):
+            address = colab_address(repository(), path)
+            link = nodes.reference("", "", refuri=address, classes=look)
+            link += nodes.Text(f"Open {kind_of(path)} in Colab")
         else:
             link = addnodes.download_reference(
-                "", "", reftarget="/" + path, refdoc=self.env.docname, classes=["dlm-colab"]
+                "", "", reftarget="/" + path, refdoc=self.env.docname, classes=look
             )
-            link += nodes.literal("", Path(path).name)
+            link += nodes.Text(f"Download {kind_of(path)} (.ipynb)")
         return [link], []
+
+
+def name_downloads(html: str) -> str:
+    """Save exercises as 02_neuron_exercises.ipynb: beside the chapter's file, not over it."""
+    return re.sub(
+        r'(<a class="dlm-colab dlm-(?!book)(\w+) [^"]*" download=")(" href="[^"]*?/(\w+)\.ipynb")',
+        r"\1\4_\2.ipynb\3",
+        html,
+    )
 
 
 def stamp_theme(app, config) -> None:
     """Give the theme the repository of a stamped build, so that it shows its Colab button."""
     if repository():
         config.html_theme_options |= {
-            "repository_url": f"https://github.com/{repository()}",
-            "repository_branch": PUBLISHED,
+            "repository_url": repository_url(),
+            "repository_branch": BRANCH,
             "launch_buttons": {"colab_url": COLAB},
         }
 
@@ -208,15 +231,13 @@ def stamp_theme(app, config) -> None:
 def stamp_buttons(app, pagename, templatename, context, doctree) -> None:
     """Point the download at the stamped copy; no launch button where there is none."""
     buttons = context.get("header_buttons", [])
-    stamped = pagename.startswith(STAMPED_FOLDERS) and context.get("page_source_suffix") == ".ipynb"
+    stamped = is_stamped(pagename) and context.get("page_source_suffix") == ".ipynb"
     if not stamped:
         buttons[:] = [b for b in buttons if b.get("label") != "launch-buttons"]
     elif repository():
         for button in (b for group in buttons for b in group.get("buttons", [])):
             if button.get("label") == "download-source-button":
-                button["url"] = (
-                    f"https://github.com/{repository()}/raw/{PUBLISHED}/{pagename}.ipynb"
-                )
+                button["url"] = f"{repository_url()}/raw/{BRANCH}/{pagename}.ipynb"
 
 
 # --- the API page ------------------------------------------------------------------------------

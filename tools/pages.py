@@ -1,6 +1,7 @@
 """Where things are on the published page: pages, labels, equations, citations, Colab."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from sphinx.util.nodes import _make_id
 
 EXTENSIONS = {"amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath", "substitution"}
 FOLDERS = ("book", "exercises", "solutions")
+# The branch with stamped copies of these folders' notebooks; solutions are not among them.
+BRANCH, STAMPED_FOLDERS = "published", ("book", "exercises")
+KINDS = {"book": "chapter"}  # what a folder's notebook is called, where not by the folder's name
+SERVER, COLAB = "https://github.com", "https://colab.research.google.com"
 
 
 class PublishError(ValueError):
@@ -48,6 +53,27 @@ def options(content: str) -> tuple[dict[str, str], str]:
     return found, "\n".join(lines)
 
 
+def server_of(env: Mapping[str, str]) -> str:
+    """Where the repository stands: GITHUB_SERVER_URL, else GitHub itself."""
+    return (env.get("GITHUB_SERVER_URL") or SERVER).rstrip("/")
+
+
+def is_stamped(path: str) -> bool:
+    """Whether the branch holds a copy of this notebook."""
+    return path.partition("/")[0] in STAMPED_FOLDERS
+
+
+def kind_of(path: str) -> str:
+    """`the chapter`, `the exercises` or `the solutions`."""
+    folder = path.partition("/")[0]
+    return f"the {KINDS.get(folder, folder)}"
+
+
+def colab_address(repository: str, path: str, branch: str = BRANCH) -> str:
+    """The address that opens a notebook of the branch in Colab."""
+    return f"{COLAB}/github/{repository}/blob/{branch}/{path}"
+
+
 @dataclass(frozen=True)
 class Label:
     """A place that text refers to."""
@@ -63,8 +89,8 @@ class Pages:
 
     page_url: str  # ends with a slash
     repository: str  # owner/name
-    branch: str = "published"
-    server: str = "https://github.com"
+    branch: str = BRANCH
+    server: str = SERVER
     titles: dict[str, str] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
     bibliography: BibliographyData = field(default_factory=BibliographyData)
@@ -75,8 +101,7 @@ class Pages:
 
     def colab(self, path: str) -> str:
         """The address that opens a notebook of the branch in Colab."""
-        base = "https://colab.research.google.com/github"
-        return f"{base}/{self.repository}/blob/{self.branch}/{path}"
+        return colab_address(self.repository, path, self.branch)
 
     def label(self, name: str, where: str) -> Label:
         """The place that a label names."""

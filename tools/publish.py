@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from tools.flatten import Flattener, leftovers
-from tools.pages import FOLDERS, Pages, PublishError, index
+from tools.pages import BRANCH, STAMPED_FOLDERS, Pages, PublishError, index, server_of
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMP_LINE = "COURSE = None"
@@ -58,8 +58,22 @@ def origin(env: dict[str, str]) -> Origin:
                 f"{name} is {env.get(name)!r}, expected {shape}; a GitHub workflow sets it, "
                 f"elsewhere run `{name}=... python -m tools.publish ...`"
             )
-    server = env.get("GITHUB_SERVER_URL") or "https://github.com"
-    return Origin(env["GITHUB_REPOSITORY"], env["GITHUB_SHA"], server.rstrip("/"))
+    return Origin(env["GITHUB_REPOSITORY"], env["GITHUB_SHA"], server_of(env))
+
+
+def check_commit(root: Path, sha: str) -> None:
+    """Refuse files that are not those of the commit that their setup cells would install."""
+    head = git("rev-parse", "HEAD", cwd=root)
+    if head != sha:
+        raise PublishError(
+            f"GITHUB_SHA is {sha[:12]}, but HEAD is {head[:12]}: check that commit out, "
+            "or say with --source what the notebooks shall install"
+        )
+    if changed := git("status", "--porcelain", "--untracked-files=no", cwd=root):
+        raise PublishError(
+            f"these files differ from the commit {sha[:12]}:\n{changed}\n"
+            "commit them, or say with --source what the notebooks shall install"
+        )
 
 
 def stamp(nb: NotebookNode, source: str, name: str) -> None:
@@ -97,7 +111,7 @@ def build(root: Path, folder: Path, pages: Pages, source: str) -> list[str]:
     """Write every published notebook into a folder; return their names."""
     index(root, pages)
     names = []
-    paths = [p for d in FOLDERS for p in sorted((root / d).glob("[0-9][0-9]_*.ipynb"))]
+    paths = [p for d in STAMPED_FOLDERS for p in sorted((root / d).glob("[0-9][0-9]_*.ipynb"))]
     for path in tqdm(paths, desc="publish", unit="nb"):
         name = path.relative_to(root).as_posix()
         target = folder / name
@@ -166,7 +180,7 @@ def push(folder: Path, root: Path, remote: str, branch: str, message: str) -> st
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.publish", description=__doc__)
     parser.add_argument("--remote", required=True, help="a git remote or its address")
-    parser.add_argument("--branch", default="published")
+    parser.add_argument("--branch", default=BRANCH)
     parser.add_argument("--page-url", help="where the book stands; default: its GitHub Pages")
     parser.add_argument("--source", help="what the setup cell installs; default: this commit")
     parser.add_argument("--dry-run", type=Path, metavar="DIR", help="write into DIR, push nothing")
@@ -179,6 +193,8 @@ def publish(args: argparse.Namespace, env: dict[str, str]) -> str:
     root, where = args.root.resolve(), origin(env)
     pages = Pages((args.page_url or where.page_url).rstrip("/") + "/", where.repository,
                   args.branch, where.server)  # fmt: skip
+    if not args.source:
+        check_commit(root, where.sha)
     source = args.source or where.source
     if args.dry_run:
         names = build(root, args.dry_run, pages, source)

@@ -36,7 +36,7 @@ TWICE = Exercise(
         Mistake(
             "halves",
             lambda x: x / 2,
-            "you divided by 2; multiply by 2",
+            "you divided every entry by 2; multiply it by 2",
         ),
         Mistake(
             "sums",
