@@ -59,7 +59,8 @@ lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 test: $(READY) lint book ## lint, build, unit tests, page tests, and every notebook against its outputs
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --doctest-modules course_lib tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --doctest-modules course_lib tests --ignore tests/test_pages.py
+	$(BIN)/python -m pytest tests/test_pages.py # in one process, which prints the table of the pages
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-current-env book solutions
 
 notebooks: $(READY) ## run the chapters and write the generated files (one: make notebooks name=02_neuron)

@@ -7,7 +7,15 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_lib.claims import MIME
+
 ROOT = Path(__file__).parents[1]
+
+
+def page(name):
+    return (ROOT / "book" / name).read_text(encoding="utf-8")
+
+
 CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
 PARTS = [
     "The question",
@@ -21,7 +29,6 @@ PARTS = [
     "Summary",
     "Sources",
 ]
-CLAIM = "application/vnd.dl-measured.claim+json"
 QUIET = {"setup", "hide-input", "remove-input", "remove-cell"}  # code that a page does not show
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
@@ -81,9 +88,8 @@ def test_every_claim_stood_in_the_text_before_it_was_measured(path):
     for cell in cells(path):
         if cell.cell_type == "markdown":
             told += cell.source
-        for data in (
-            o["data"][CLAIM] for o in cell.get("outputs", []) if CLAIM in o.get("data", {})
-        ):
+        bundles = [output.get("data", {}) for output in cell.get("outputs", [])]
+        for data in (bundle[MIME] for bundle in bundles if MIME in bundle):
             number = data["number"]
             assert number.startswith(path.stem[:2] + ".")
             statement = re.search(rf"Claim {re.escape(number)}: (.+)", told)
@@ -123,11 +129,11 @@ def test_the_library_is_shown_and_held_against_torch(path):
 
 @chapters
 def test_citations_and_terms_exist(path):
-    keys = set(re.findall(r"@\w+\{(\w+),", (ROOT / "book/references.bib").read_text()))
+    keys = set(re.findall(r"@\w+\{(\w+),", page("references.bib")))
     cited = {k.strip() for g in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", prose(path))
              for k in g.split(",")}  # fmt: skip
     assert cited and cited <= keys
-    glossary = (ROOT / "book/glossary.md").read_text()
+    glossary = page("glossary.md")
     terms = set(re.findall(r"^(\S[^\n]*)\n  \S", glossary, re.M))
     used = {re.sub(r".*<(.+)>", r"\1", t) for t in re.findall(r"\{term\}`([^`]+)`", prose(path))}
     assert used and used <= terms
@@ -157,10 +163,12 @@ def test_the_report_in_the_intro_is_what_check_says(capsys):
         return (x @ w >= 0).float()
 
     check(neuron_vote)
-    assert f"```text\n{capsys.readouterr().out}```" in (ROOT / "book/intro.md").read_text()
+    assert f"```text\n{capsys.readouterr().out}```" in (ROOT / "book/intro.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_glossary_follows_the_alphabet():
-    terms = re.findall(r"^(\S[^\n]*)\n  \S", (ROOT / "book/glossary.md").read_text(), re.M)
+    terms = re.findall(r"^(\S[^\n]*)\n  \S", page("glossary.md"), re.M)
     assert len(terms) > 30
     assert terms == sorted(terms, key=str.lower)

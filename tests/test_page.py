@@ -1,13 +1,20 @@
 """tools.page and tools.icons: addresses, masks, and the theme without its icon font."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
+from needs import needs
 
 from tools import page
 from tools.icons import ICONS, stylesheet
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_addresses_follow_the_fork(monkeypatch):
@@ -55,3 +62,20 @@ def test_script_weight_counts_local_scripts_compressed(tmp_path):
     text = '<script src="a.js?v=1"></script><script src="https://elsewhere.example/b.js"></script>'
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
     assert 0 < page.script_weight(tmp_path / "page.html") < 200
+
+
+def test_launch_buttons_stand_only_where_the_build_is_stamped(tmp_path):
+    """Build the book as the publish workflow of a fork does; the other build has no button."""
+    env = {**os.environ, "GITHUB_REPOSITORY": "someone/fork"}
+    build = Path(sys.executable).with_name("jupyter-book")
+    command = [str(build), "build", "-q", "-W", "--keep-going", "--path-output", str(tmp_path), "."]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    opens = "/github/someone/fork/blob/published/"
+    for folder, stamped in (("book", True), ("exercises", True), ("solutions", False)):
+        html = (tmp_path / f"_build/html/{folder}/02_neuron.html").read_text(encoding="utf-8")
+        header = html[html.index("header-article") : html.index("<article")]
+        assert (f"{opens}{folder}/02_neuron.ipynb" in header) is stamped, folder
+    plain = ROOT / "_build/html/book/02_neuron.html"
+    needs("book", plain.exists(), "the book is not built; run make book")
+    assert "/blob/published/" not in plain.read_text(encoding="utf-8")
