@@ -316,7 +316,10 @@ def test_pair_is_in_step(source):
 
 @every
 def test_outputs_may_be_stored(source):
-    notebooks.refuse(stored(source), name_of(source))
+    """A stored warning, path, address or error raises Refused."""
+    nb = stored(source)
+    assert any(cell.get("outputs") for cell in nb.cells)
+    notebooks.refuse(nb, name_of(source))
 
 
 @every
