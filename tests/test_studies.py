@@ -131,6 +131,12 @@ def test_the_hash_sees_code_and_nothing_else(tmp_path, monkeypatch):
     assert hash_of("m3", "def f(x):\n    return x + 2\n") != plain
 
 
+def test_no_seed_is_no_study(toy, tmp_path):
+    with pytest.raises(ValueError, match="seeds must be at least 1, got 0"):
+        run_study("toy", seeds=0, path=tmp_path / "r.json")
+    assert not (tmp_path / "r.json").exists()
+
+
 def test_missing_results_and_unknown_studies_say_what_to_do():
     with pytest.raises(FileNotFoundError, match="make study name=toy"):
         results("99_toy")

@@ -10,4 +10,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, help="runs a setting (default: the experiment's own)")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU if there is one)")
     args = parser.parse_args()
-    print(run_study(args.name, args.seeds, args.device))
+    try:
+        print("wrote", run_study(args.name, args.seeds, args.device))
+    except ValueError as error:
+        parser.error(str(error))

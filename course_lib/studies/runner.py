@@ -133,15 +133,22 @@ def run_study(
 
     Returns:
         The path of the results file.
+
+    Raises:
+        ValueError: when there is no such study, or ``seeds`` is below 1.
     """
     from tqdm import tqdm
 
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}")
     study = load_study(name)
     path = path or results_path(study.CHAPTER)
     old = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
     current = {label: experiment.hash() for label, experiment in study.EXPERIMENTS.items()}
     rows = [row for row in old if row["hash"] == current.get(row["experiment"])]
-    todo = [key for key in planned(study, seeds) if not any(matches(r, key) for r in rows)]
+    plan = planned(study, seeds)
+    todo = [key for key in plan if not any(matches(row, key) for row in rows)]
+    print(f"{len(plan) - len(todo)} of {len(plan)} runs are measured already")
     for key in tqdm(todo, desc=f"study {name}", unit="run", disable=None):
         rows.append(_measure(study.EXPERIMENTS[key["experiment"]], key, pick_device(device)))
         _write(path, rows)
