@@ -18,7 +18,7 @@ export COURSE_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve lab test lint notebooks reproducible study new clean
+.PHONY: help setup book serve lab test lint notebooks reproducible study benchmark new clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ reproducible: $(READY) ## generate all notebooks twice and compare the bytes
 study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [device=cuda]
 	@test -n "$(name)" || { echo "Which study? make study name=neuron"; exit 1; }
 	$(BIN)/python -m course_lib.studies $(name) $(if $(seeds),--seeds $(seeds)) $(if $(device),--device $(device))
+
+benchmark: $(READY) ## time what a learner waits for
+	$(BIN)/python -m tools.benchmark
 
 new: $(READY) ## lay out a new chapter: make new name=03_autograd
 	@test -n "$(name)" || { echo "Which chapter? make new name=03_autograd"; exit 1; }

@@ -10,7 +10,6 @@ import itertools
 import math
 import pkgutil
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,8 +44,7 @@ from tools.notebooks import compose_exercise
 
 pytestmark = pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
 ROOT = Path(__file__).resolve().parent.parent
-SEEDS = range(200)  # for right answers, the stub and the identity
-FEW_SEEDS = range(50)  # for each of the many mistakes
+SEEDS = range(200)
 MODULES = {
     info.name: module
     for info in pkgutil.iter_modules(checks.__path__)
@@ -218,23 +216,12 @@ def test_every_input_can_be_printed(chapter, exercise):
             assert all("shape" not in show(a) for a in args)
 
 
-@each_exercise
-def test_a_check_is_quick(chapter, exercise):
-    answer = solutions(chapter)[exercise.name]
-    seconds = []
-    for _ in range(10):
-        start = time.perf_counter()
-        exercise.evaluate(answer)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.010
-
-
 # ---- mistakes
 
 
 @each_mistake
 def test_a_mistake_fails_and_is_named(exercise, mistake):
-    for seed in FEW_SEEDS:  # seed 0 is the visible one
+    for seed in SEEDS:  # seed 0 is the visible one
         report = exercise.evaluate(mistake.answer, seed)
         assert report.points < exercise.points, f"seed {seed}"
         assert report.mistake is mistake, f"seed {seed}, named {report.mistake}\n{report}"
@@ -683,7 +670,7 @@ def stable_loss(z, y):
     ],
 )
 def test_a_loss_without_its_slope_is_not_paid_in_full(answer, points):
-    for seed in FEW_SEEDS:
+    for seed in SEEDS:
         report = BCE_WITH_LOGITS.evaluate(answer, seed)
         assert report.points == points, str(report)
         assert report.points == 6 or report.mistake
@@ -703,7 +690,7 @@ def test_a_wrong_value_is_named_though_its_slope_is_another(own):
     def naive(z, y):
         return -(y * own(z).log() + (1 - y) * (1 - own(z)).log()).mean()
 
-    for seed in FEW_SEEDS:
+    for seed in SEEDS:
         named = BCE_WITH_LOGITS.evaluate(naive, seed).mistake
         assert named.name == "takes the logarithm of zero"
         squared = BCE_WITH_LOGITS.evaluate(lambda z, y: ((own(z) - y) ** 2).mean(), seed).mistake
