@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -242,3 +243,78 @@ def regions(
     ax.contourf(x1, x2, score, [-9, 0.5, 9], colors=PALETTE[:2], alpha=0.14)
     ax.contour(x1, x2, score, [0.5], colors=INK, linewidths=1.5)
     ax.set(xlim=(left, right), ylim=(bottom, top))
+
+
+def graph(texts: dict[Any, str], edges: Sequence[tuple[Any, Any]], mark: Any = None) -> Figure:
+    """Draw boxes joined by arrows that point down, such as the graph of a computation.
+
+    Args:
+        texts: what stands in each box, by its key.
+        edges: pairs of keys, from and to, without circles. A pair given twice is drawn twice.
+        mark: the key of a box to draw in colour.
+
+    Returns:
+        A figure, at most 4.8 inches wide where no row holds more than four boxes.
+    """
+    rows = _rows(texts, edges)
+    ways = {edge: _way(edge, rows) for edge in edges}
+    places = _places(texts, rows, ways.values())
+    lines = max(text.count("\n") for text in texts.values()) + 1
+    height = 0.2 * lines + 0.42  # inches a row
+    half = (0.09 * lines + 0.07) / height  # of a box, in rows
+    xs = [places[key][0] for key in places]
+    size = max(1.15 * (max(xs) - min(xs) + 1), 2.4), height * (max(rows.values()) + 1)
+    fig, ax = subplots(size=size)
+    for key, text in texts.items():
+        style = {"boxstyle": "round,pad=0.4", "fc": "none", "lw": 1, "ec": INK}
+        style |= {"ec": PALETTE[1], "lw": 2.5} if key == mark else {}
+        ax.text(*places[key], text, ha="center", va="center", size=9, bbox=style)
+    for edge, way in ways.items():
+        (x, row), *between, (x_end, row_end) = [places[key] for key in way]
+        points = [(x, row - half), *between, (x_end, row_end + half)]
+        ax.plot(*zip(*points[:-1], strict=True), color=PALETTE[0], lw=1)
+        twice = edges.count(edge) > 1
+        for bend in (-0.3, 0.3) if twice else (0,):
+            arrow = {"arrowstyle": "->", "color": PALETTE[0], "lw": 1, "shrinkA": 0, "shrinkB": 0}
+            arrow["connectionstyle"] = f"arc3,rad={bend}"
+            ax.annotate("", points[-1], points[-2], arrowprops=arrow)
+    ax.set(xlim=(min(xs) - 0.55, max(xs) + 0.55), ylim=(-0.5, max(rows.values()) + 0.5))
+    ax.axis("off")
+    return fig
+
+
+def _rows(keys: Iterable[Any], edges: Sequence[tuple[Any, Any]]) -> dict[Any, int]:
+    """The row of each box, counted upwards: above all that it leads to."""
+    rows = dict.fromkeys(keys, 0)
+    for _ in rows:  # the longest way has no more steps than there are boxes
+        for a, b in edges:
+            rows[a] = max(rows[a], rows[b] + 1)
+    return rows
+
+
+def _way(edge: tuple[Any, Any], rows: dict[Any, int]) -> list[Any]:
+    """The keys along an edge: a place of its own in each row that it passes through."""
+    a, b = edge
+    return [a, *((edge, row) for row in range(rows[a] - 1, rows[b], -1)), b]
+
+
+def _places(
+    texts: dict[Any, str], rows: dict[Any, int], ways: Iterable[list[Any]]
+) -> dict[Any, tuple[float, int]]:
+    """Column and row of every key: above the middle of what it leads to, where there is room."""
+    follow: dict[Any, list[Any]] = {key: [] for key in texts}
+    for way in ways:
+        for a, b in itertools.pairwise(way):
+            follow.setdefault(a, []).append(b)
+    row_of = {key: rows[key] if key in rows else key[1] for key in follow}
+    columns: dict[Any, float] = {}
+    for row in range(max(row_of.values()) + 1):
+        line = [key for key in follow if row_of[key] == row]
+        wish = {k: sum(columns[f] for f in follow[k]) / max(len(follow[k]), 1) for k in line}
+        line.sort(key=wish.__getitem__)
+        at: list[float] = []
+        for key in line:
+            at.append(max(wish[key], at[-1] + 1) if at else wish[key])
+        shift = sum(wish[k] - x for k, x in zip(line, at, strict=True)) / len(line)
+        columns |= {k: x + shift for k, x in zip(line, at, strict=True)}
+    return {key: (columns[key], row_of[key]) for key in follow}

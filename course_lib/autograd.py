@@ -1,0 +1,852 @@
+"""Backpropagation: a tape, a scalar engine and a tensor engine on it, forward mode, gradcheck.
+
+Chapter: book/03_autograd. Sources: Wengert 1964 (forward mode), Linnainmaa 1976 (reverse mode),
+Rumelhart, Hinton & Williams 1986 (for networks), Griewank & Walther 2008 (the book).
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from .device import pick_device
+from .plotting import graph
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# ---- the rules: what an operation makes of its inputs, and its slope by each of them
+
+
+def add(a: float, b: float) -> tuple[float, float, float]:
+    """``a + b`` and its slopes 1 and 1."""
+    return a + b, 1.0, 1.0
+
+
+def sub(a: float, b: float) -> tuple[float, float, float]:
+    """``a - b`` and its slopes 1 and -1."""
+    return a - b, 1.0, -1.0
+
+
+def mul(a: float, b: float) -> tuple[float, float, float]:
+    """``a b`` and its slopes b and a."""
+    return a * b, b, a
+
+
+def div(a: float, b: float) -> tuple[float, float, float]:
+    """``a / b`` and its slopes 1 / b and -a / b²."""
+    return a / b, 1 / b, -a / (b * b)
+
+
+def power(a: float, b: float) -> tuple[float, float, float]:
+    """``aᵇ`` and its slopes b aᵇ⁻¹ and aᵇ log a (NaN for a < 0, where it has none)."""
+    if a < 0 and b != int(b):
+        raise ValueError(f"{a} to the power of {b} is no real number; the base must be >= 0")
+    y = a**b
+    by_exponent = y * math.log(a) if a > 0 else math.nan if a < 0 else 0.0
+    return y, b * a ** (b - 1) if b else 0.0, by_exponent
+
+
+def exp(a: float) -> tuple[float, float]:
+    """``exp(a)``, which is its own slope."""
+    y = math.exp(a)
+    return y, y
+
+
+def log(a: float) -> tuple[float, float]:
+    """``log(a)`` and its slope 1 / a."""
+    if a <= 0:
+        raise ValueError(f"log needs a number above 0, got {a}")
+    return math.log(a), 1 / a
+
+
+def tanh(a: float) -> tuple[float, float]:
+    """``tanh(a)`` and its slope 1 - tanh²(a)."""
+    y = math.tanh(a)
+    return y, 1 - y * y
+
+
+def relu(a: float) -> tuple[float, float]:
+    """``max(a, 0)`` and its slope 1 or 0; at the kink 0, as torch has it."""
+    return (a, 1.0) if a > 0 else (0.0, 0.0)
+
+
+def sigmoid(a: float) -> tuple[float, float]:
+    """``σ(a) = 1 / (1 + exp(-a))`` and its slope σ(a) σ(-a), without overflow."""
+    e = math.exp(-abs(a))
+    y = (1.0 if a >= 0 else e) / (1 + e)
+    return y, e / (1 + e) ** 2
+
+
+RULES = {
+    "+": add, "−": sub, "×": mul, "÷": div, "^": power,
+    "exp": exp, "log": log, "tanh": tanh, "relu": relu, "sigmoid": sigmoid,
+}  # fmt: skip
+
+
+class _Arithmetic:
+    """Operators and functions, each handed on as ``_apply(name, inputs...)``."""
+
+    __slots__ = ()
+
+    def __add__(self, other):
+        return self._apply("+", self, other)
+
+    def __radd__(self, other):
+        return self._apply("+", other, self)
+
+    def __sub__(self, other):
+        return self._apply("−", self, other)
+
+    def __rsub__(self, other):
+        return self._apply("−", other, self)
+
+    def __mul__(self, other):
+        return self._apply("×", self, other)
+
+    def __rmul__(self, other):
+        return self._apply("×", other, self)
+
+    def __truediv__(self, other):
+        return self._apply("÷", self, other)
+
+    def __rtruediv__(self, other):
+        return self._apply("÷", other, self)
+
+    def __pow__(self, other):
+        return self._apply("^", self, other)
+
+    def __rpow__(self, other):
+        return self._apply("^", other, self)
+
+    def __neg__(self):
+        return self._apply("−", 0.0, self)
+
+    def exp(self):
+        """``exp(x)``."""
+        return self._apply("exp", self)
+
+    def log(self):
+        """``log(x)``, for x > 0."""
+        return self._apply("log", self)
+
+    def tanh(self):
+        """``tanh(x)``."""
+        return self._apply("tanh", self)
+
+    def relu(self):
+        """``max(x, 0)``."""
+        return self._apply("relu", self)
+
+    def sigmoid(self):
+        """``1 / (1 + exp(-x))``."""
+        return self._apply("sigmoid", self)
+
+
+def _one_number(x: Any, kind: str) -> float:
+    if not isinstance(x, int | float):
+        raise TypeError(
+            f"a {kind} holds one number, got {x!r}; .item() makes one, Array holds many"
+        )
+    return float(x)
+
+
+# ---- the tape
+
+
+class Tape:
+    """The operations done so far, in the order in which they were done."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Value | Array] = []
+        self.on = True
+
+    def walk(self, root: Value | Array, seed: Any, keep: bool) -> Iterator[Value | Array]:
+        """Go back from the end of the tape; yield each node once it has handed its gradient on.
+
+        An operation stands behind its inputs, so a gradient is complete when its turn comes.
+
+        Args:
+            root: where gradients start.
+            seed: the gradient of ``root`` by itself.
+            keep: True to leave the nodes on the tape.
+
+        Raises:
+            RuntimeError: when nothing leads to the root, or it is no longer on the tape.
+        """
+        _check_on_tape(root)
+        for node in self.nodes:
+            node.grad = node.nothing  # leaves are not on the tape: theirs accumulate
+        root.grad = seed
+        try:
+            for node in reversed(self.nodes):
+                node._hand_on()
+                yield node
+        finally:
+            if not keep:
+                for node in self.nodes:
+                    node.spent = True
+                self.nodes.clear()
+
+
+tape = Tape()
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Compute without recording: nothing is put on the tape, no gradient passes through.
+
+    Example:
+        >>> w = Value(2.0)
+        >>> with no_grad():
+        ...     y = 3 * w
+        >>> len(tape.nodes)
+        0
+    """
+    before, tape.on = tape.on, False
+    try:
+        yield
+    finally:
+        tape.on = before
+
+
+def zero_grad(leaves: Iterable[Value | Array]) -> None:
+    """Forget the gradients that leaves have accumulated.
+
+    Args:
+        leaves: weights and inputs, :class:`Value` or :class:`Array`.
+    """
+    for leaf in leaves:
+        leaf.grad = leaf.nothing
+
+
+def _check_on_tape(node: Value | Array, what: str = "") -> None:
+    kind = what or f"this {type(node).__name__}"
+    if node.spent:
+        raise RuntimeError(
+            f"{kind} was computed before an earlier backward(), which has emptied the tape; "
+            "compute it anew, or call backward(keep=True) the earlier time"
+        )
+    if not node.inputs:
+        raise RuntimeError(
+            f"nothing leads to {kind}: it is a leaf, or it was computed under no_grad(); "
+            "call backward() on the result of recorded operations"
+        )
+
+
+# ---- the scalar engine
+
+
+class Value(_Arithmetic):
+    """One number that remembers where it came from, so that backward() can find all slopes.
+
+    ``+ - * / **`` with numbers or Values; exp, log, tanh, relu, sigmoid. Each result stands on the
+    tape until backward() is called; compute under :func:`no_grad` what needs no slopes.
+
+    Args:
+        data: the number.
+
+    Raises:
+        TypeError: when ``data`` is not one number.
+
+    Example:
+        >>> a, b = Value(2.0), Value(3.0)
+        >>> (a * b + a).backward()
+        >>> a.grad, b.grad
+        (4.0, 2.0)
+    """
+
+    __slots__ = ("a", "b", "by_a", "by_b", "data", "grad", "op", "spent")
+    nothing = 0.0  # what grad is before anything has arrived
+
+    def __init__(self, data: float) -> None:
+        self.data, self.grad = _one_number(data, "Value"), 0.0
+        self.op, self.a, self.b, self.spent = "", None, None, False
+
+    def _apply(self, op: str, a: Any, b: Any = None) -> Value:
+        out = Value.__new__(Value)
+        out.grad, out.op, out.spent = 0.0, op, False
+        out.a = a = a if isinstance(a, Value) else Value(a)
+        if b is None:
+            out.b = None
+            out.data, out.by_a = RULES[op](a.data)
+        else:
+            out.b = b = b if isinstance(b, Value) else Value(b)
+            out.data, out.by_a, out.by_b = RULES[op](a.data, b.data)
+        if tape.on:
+            tape.nodes.append(out)
+        else:
+            out.a = out.b = None
+        return out
+
+    def _hand_on(self) -> None:
+        g = self.grad
+        if not g:
+            return  # nothing depends on it
+        a, b = self.a, self.b
+        if a.spent or (b is not None and b.spent):
+            _check_on_tape(a if a.spent else b, f"an input of {self.op}")
+        a.grad += g * self.by_a
+        if b is not None:
+            b.grad += g * self.by_b
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """What it was computed from; nothing for a leaf."""
+        return tuple(x for x in (self.a, self.b) if x is not None)
+
+    def steps(self, keep: bool = False) -> Iterator[Value | Array]:
+        """backward() step by step: yields each node once it has handed its gradient on."""
+        return tape.walk(self, 1.0, keep)
+
+    def backward(self, keep: bool = False) -> None:
+        """Add to the ``grad`` of every leaf that led here the slope of this Value by it.
+
+        Args:
+            keep: True to keep the tape, so that backward() can be called again.
+
+        Raises:
+            RuntimeError: when nothing leads here, or the tape was emptied since.
+        """
+        for _ in self.steps(keep):
+            pass
+
+    def __repr__(self) -> str:
+        return f"Value(data={self.data:.4g}, grad={self.grad:.4g})"
+
+
+# ---- forward mode
+
+
+class Dual(_Arithmetic):
+    """A number and its slope by one chosen input, carried along together.
+
+    Args:
+        value: the number.
+        slope: 1 for the input to differentiate by, 0 for all others.
+
+    Raises:
+        TypeError: when one of the two is not one number.
+
+    Example:
+        >>> x = Dual(3.0, 1.0)
+        >>> (x * x + 2 * x).slope
+        8.0
+
+    Source: Wengert 1964.
+    """
+
+    __slots__ = ("slope", "value")
+
+    def __init__(self, value: float, slope: float = 0.0) -> None:
+        self.value, self.slope = _one_number(value, "Dual"), _one_number(slope, "Dual")
+
+    def _apply(self, op: str, *inputs: Any) -> Dual:
+        inputs = [x if isinstance(x, Dual) else Dual(x) for x in inputs]
+        out = Dual.__new__(Dual)
+        out.value, *slopes = RULES[op](*[x.value for x in inputs])
+        # the chain rule; a constant has no say, though its own slope be NaN
+        out.slope = sum([s * x.slope for s, x in zip(slopes, inputs, strict=True) if x.slope])
+        return out
+
+    def __repr__(self) -> str:
+        return f"Dual(value={self.value:.4g}, slope={self.slope:.4g})"
+
+
+def reverse_gradient(f: Callable[[list], Value], x: Sequence[float]) -> list[float]:
+    """The gradient of ``f`` by reverse mode: one pass forward, one back, whatever the length.
+
+    Args:
+        f: maps a list of :class:`Value` to a Value.
+        x: where, D numbers.
+
+    Returns:
+        D slopes.
+    """
+    inputs = [Value(v) for v in x]
+    f(inputs).backward()
+    return [v.grad for v in inputs]
+
+
+def forward_gradient(f: Callable[[list], Dual], x: Sequence[float]) -> list[float]:
+    """The gradient of ``f`` by forward mode: one pass for each of the D inputs.
+
+    Args:
+        f: maps a list of :class:`Dual` to a Dual.
+        x: where, D numbers.
+
+    Returns:
+        D slopes.
+    """
+    return [f([Dual(v, float(i == d)) for i, v in enumerate(x)]).slope for d in range(len(x))]
+
+
+# ---- the tensor engine: its rules give the result, what each input's gradient is made of, and
+# the tensors that they will look at again
+
+
+def _add(a, b):
+    return a + b, (_same, _same), ()
+
+
+def _sub(a, b):
+    return a - b, (_same, torch.neg), ()
+
+
+def _mul(a, b):
+    return a * b, (lambda g: g * b, lambda g: g * a), (a, b)
+
+
+def _div(a, b):
+    return a / b, (lambda g: g / b, lambda g: -g * a / (b * b)), (a, b)
+
+
+def _power(a, b):
+    y = a**b
+    a, b = (torch.as_tensor(x, dtype=y.dtype, device=y.device) for x in (a, b))
+    by_a = lambda g: g * torch.where(b == 0, 0, b * a ** (b - 1))  # noqa: E731
+    by_b = lambda g: g * torch.where(a == 0, 0, y * a.log())  # noqa: E731
+    return y, (by_a, by_b), (a, b, y)
+
+
+def _matmul(a, b):
+    A = a if a.ndim > 1 else a[None, :]  # (..., N, D)
+    B = b if b.ndim > 1 else b[:, None]  # (..., D, K)
+    Y = A @ B  # (..., N, K)
+    by_a = lambda g: unbroadcast(g.reshape(Y.shape) @ B.mT, A.shape).reshape(a.shape)  # noqa: E731
+    by_b = lambda g: unbroadcast(A.mT @ g.reshape(Y.shape), B.shape).reshape(b.shape)  # noqa: E731
+    y = Y if a.ndim > 1 else Y[..., 0, :]
+    return y if b.ndim > 1 else y[..., 0], (by_a, by_b), (a, b)
+
+
+def _exp(a):
+    y = a.exp()
+    return y, (lambda g: g * y,), (y,)
+
+
+def _log(a):
+    return a.log(), (lambda g: g / a,), (a,)
+
+
+def _tanh(a):
+    y = a.tanh()
+    return y, (lambda g: g * (1 - y * y),), (y,)
+
+
+def _relu(a):
+    return a.relu(), (lambda g: g * (a > 0),), (a,)
+
+
+def _sigmoid(a):
+    y = a.sigmoid()
+    return y, (lambda g: g * y * (1 - y),), (y,)
+
+
+def _same(g: Tensor) -> Tensor:
+    return g
+
+
+PULLS = {
+    "+": _add, "−": _sub, "×": _mul, "÷": _div, "^": _power, "@": _matmul,
+    "exp": _exp, "log": _log, "tanh": _tanh, "relu": _relu, "sigmoid": _sigmoid,
+}  # fmt: skip
+
+
+def unbroadcast(grad: Tensor, shape: Sequence[int]) -> Tensor:
+    """Sum a gradient over the axes along which its input was repeated.
+
+    Broadcasting reads one number many times; the chain rule adds up what comes back.
+
+    Args:
+        grad: gradient of the result, of a shape that ``shape`` broadcasts to.
+        shape: of the input.
+
+    Returns:
+        The gradient of the input, of shape ``shape``.
+
+    Example:
+        >>> unbroadcast(torch.ones(3, 2), (1, 2))
+        tensor([[3., 3.]])
+    """
+    if grad.shape == tuple(shape):
+        return grad
+    added = range(grad.ndim - len(shape))  # axes that broadcasting put on the left
+    stretched = [len(added) + d for d, n in enumerate(shape) if n == 1]
+    return grad.sum([*added, *stretched]).reshape(shape)
+
+
+class Array(_Arithmetic):
+    """A tensor that remembers where it came from: the engine of Value, whole tensors at a time.
+
+    ``data`` and ``grad`` are torch tensors; a ``grad`` of None means that nothing has arrived.
+    Numbers and torch tensors may take part in an operation; they count as constants.
+
+    Args:
+        data: numbers, nested lists or a tensor, whose memory is shared; whole numbers become
+            floating-point ones.
+        dtype: a floating-point dtype; by default that of ``data``.
+        device: None leaves a tensor where it is and puts numbers on the GPU if there is one.
+
+    Raises:
+        TypeError: when ``data`` cannot be read as real numbers.
+
+    Example:
+        >>> W = Array([[1.0, 2.0], [3.0, 4.0]], device="cpu")
+        >>> (W @ torch.ones(2)).sum().backward()
+        >>> W.grad
+        tensor([[1., 1.],
+                [1., 1.]])
+    """
+
+    __slots__ = ("data", "grad", "inputs", "op", "pulls", "saved", "spent")
+    __array_ufunc__ = None  # numpy on the left hands the operation over to us
+    nothing = None  # what grad is before anything has arrived
+
+    def __init__(self, data: Any, dtype: torch.dtype | None = None, device=None) -> None:
+        self.data = _floating(data, dtype, device)
+        self.grad, self.op, self.inputs, self.spent = None, "", (), False
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return NotImplemented  # a torch tensor on the left does so too
+
+    def _apply(self, op: str, *inputs: Any) -> Array:
+        data = [x if isinstance(x, int | float) else _data(x) for x in inputs]
+        y, pulls, saved = PULLS[op](*data)
+        return _recorded(y, op, inputs, pulls, saved)
+
+    def _hand_on(self) -> None:
+        if self.grad is None:
+            return  # nothing depends on it
+        for tensor, version in self.saved:
+            if tensor._version != version:
+                raise RuntimeError(
+                    f"a tensor of shape {tuple(tensor.shape)} that {self.op} needs for its "
+                    "gradient was changed in place after the operation; write x.data = x.data + 1 "
+                    "instead of x.data += 1, or change it after backward()"
+                )
+        for x, pull in zip(self.inputs, self.pulls, strict=True):
+            if x.spent:
+                _check_on_tape(x, f"an input of {self.op}")
+            g = unbroadcast(pull(self.grad), x.shape)
+            x.grad = g if x.grad is None else x.grad + g
+
+    def steps(self, keep: bool = False) -> Iterator[Value | Array]:
+        """backward() step by step: yields each node once it has handed its gradient on."""
+        if self.data.numel() != 1:
+            raise ValueError(
+                f"backward() starts from one number, got shape {tuple(self.shape)}; "
+                "call .sum() or .mean() first"
+            )
+        return tape.walk(self, torch.ones_like(self.data), keep)
+
+    backward = Value.backward
+
+    @property
+    def shape(self) -> torch.Size:
+        """Lengths of the axes."""
+        return self.data.shape
+
+    def item(self) -> float:
+        """The only number that it holds."""
+        return self.data.item()
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        return f"Array({self.data})"
+
+    def __matmul__(self, other):
+        return self._apply("@", self, other)
+
+    def __rmatmul__(self, other):
+        return self._apply("@", other, self)
+
+    def __getitem__(self, index: Any) -> Array:
+        a = self.data
+        at = torch.arange(a.numel(), device=a.device).reshape(a.shape)[
+            index
+        ]  # where each came from
+
+        def pull(g: Tensor) -> Tensor:
+            zeros = torch.zeros(a.numel(), dtype=g.dtype, device=g.device)
+            return zeros.index_add(0, at.flatten(), g.flatten()).reshape(a.shape)
+
+        return _recorded(a[index], "[ ]", (self,), (pull,))
+
+    def sum(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Array:
+        """The sum over one axis, several, or all."""
+        a, dims = self.data, _axes(self.data, dim)
+        pull = lambda g: g.reshape(_kept(a.shape, dims)).expand(a.shape)  # noqa: E731
+        return _recorded(a.sum(dims, keepdim), "sum", (self,), (pull,))
+
+    def mean(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Array:
+        """The mean over one axis, several, or all."""
+        a, dims = self.data, _axes(self.data, dim)
+        count = math.prod(a.shape[d] for d in dims)
+        pull = lambda g: (g / count).reshape(_kept(a.shape, dims)).expand(a.shape)  # noqa: E731
+        return _recorded(a.mean(dims, keepdim), "mean", (self,), (pull,))
+
+    def max(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Array:
+        """The largest entry over one axis, several, or all; those that tie share the gradient."""
+        a, dims = self.data, _axes(self.data, dim)
+        y = a.amax(dims, keepdim=True)
+
+        def pull(g: Tensor) -> Tensor:
+            first = (a == y).to(a.dtype)
+            return first / first.sum(dims, keepdim=True) * g.reshape(y.shape)
+
+        return _recorded(a.amax(dims, keepdim=keepdim), "max", (self,), (pull,), (a, y))
+
+    def reshape(self, *shape: int) -> Array:
+        """The same entries, in the same order, in another shape."""
+        pull = lambda g: g.reshape(self.shape)  # noqa: E731
+        return _recorded(self.data.reshape(*shape), "reshape", (self,), (pull,))
+
+    def transpose(self, dim0: int, dim1: int) -> Array:
+        """Swap two axes."""
+        pull = lambda g: g.transpose(dim0, dim1)  # noqa: E731
+        return _recorded(self.data.transpose(dim0, dim1), "transpose", (self,), (pull,))
+
+
+def concatenate(arrays: Sequence[Array | Tensor], dim: int = 0) -> Array:
+    """Join arrays along an axis; the gradient is cut at the seams.
+
+    Args:
+        arrays: alike but for the length of axis ``dim``; tensors count as constants.
+        dim: the axis.
+
+    Returns:
+        An :class:`Array`.
+    """
+    data = [_data(x) for x in arrays]
+    lengths = [x.shape[dim] for x in data]
+    starts = [sum(lengths[:i]) for i in range(len(lengths))]
+    pulls = [
+        lambda g, s=start, n=length: g.narrow(dim, s, n)
+        for start, length in zip(starts, lengths, strict=True)
+    ]
+    return _recorded(torch.cat(data, dim), "concatenate", tuple(arrays), tuple(pulls))
+
+
+def softmax_cross_entropy(logits: Array, labels: Tensor) -> Array:
+    """``mean(log Σₖ exp(zₖ) - z_label)``: the mean of minus the log of each label's probability.
+
+    Args:
+        logits: z, shape (B, K).
+        labels: classes from 0 to K - 1, whole numbers, shape (B,).
+
+    Returns:
+        The loss in nats, shape (). Its gradient is ``(softmax(z) - one_hot(label)) / B``.
+
+    Raises:
+        ValueError: when the shapes do not fit or a label is not one of the K classes.
+    """
+    z = _data(logits)
+    if z.ndim != 2 or labels.shape != z.shape[:1] or labels.is_floating_point():
+        raise ValueError(
+            f"expected logits (B, K) and whole numbers (B,), got {tuple(z.shape)} and "
+            f"{labels.dtype} of shape {tuple(labels.shape)}"
+        )
+    if len(labels) and not (labels.min() >= 0 and labels.max() < z.shape[1]):
+        raise ValueError(
+            f"labels must lie from 0 to {z.shape[1] - 1}, got {int(labels.min())} to "
+            f"{int(labels.max())}"
+        )
+    log_p = z - z.logsumexp(1, keepdim=True)  # (B, K)
+    rows = torch.arange(len(labels), device=z.device)
+
+    def pull(g: Tensor) -> Tensor:
+        p = log_p.exp()
+        p[rows, labels] -= 1
+        return g * p / len(labels)
+
+    loss = -log_p[rows, labels].mean()
+    return _recorded(loss, "cross-entropy", (logits,), (pull,), (log_p, labels))
+
+
+def _recorded(data: Tensor, op: str, inputs: tuple, pulls: tuple, saved: tuple = ()) -> Array:
+    """The result of an operation, put on the tape with what its gradient will need."""
+    out = Array.__new__(Array)
+    out.data, out.grad, out.op, out.spent = data, None, op, False
+    edges = [e for e in zip(inputs, pulls, strict=True) if isinstance(e[0], Array)]
+    out.inputs = tuple(x for x, _ in edges) if tape.on else ()
+    out.pulls = tuple(pull for _, pull in edges)
+    out.saved = [(x, x._version) for x in saved if isinstance(x, Tensor)]
+    if tape.on:
+        tape.nodes.append(out)
+    return out
+
+
+def _floating(data: Any, dtype: torch.dtype | None, device: Any) -> Tensor:
+    try:
+        x = data.detach() if isinstance(data, Tensor) else torch.as_tensor(data)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"an Array holds numbers, got {data!r}") from error
+    if x.is_complex():
+        raise TypeError(f"an Array holds real numbers, got {x.dtype}")
+    if dtype is None and not x.is_floating_point():
+        dtype = torch.get_default_dtype()
+    stays = device is None and isinstance(data, Tensor)
+    return x.to(x.device if stays else pick_device(device), dtype or x.dtype)
+
+
+def _data(x: Any) -> Tensor:
+    if isinstance(x, Array):
+        return x.data
+    return x if isinstance(x, Tensor) else _floating(x, None, None)
+
+
+def _axes(a: Tensor, dim: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    dims = range(a.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
+    return tuple(d % max(a.ndim, 1) for d in dims)
+
+
+def _kept(shape: Sequence[int], dims: tuple[int, ...]) -> list[int]:
+    """The shape with the axes summed over kept at length 1."""
+    return [1 if d in dims else n for d, n in enumerate(shape)]
+
+
+# ---- looking at it
+
+
+def gradcheck(
+    f: Callable[..., Value | Array],
+    *inputs: float | Tensor,
+    h: float = 1e-6,
+    rtol: float = 1e-5,
+    atol: float = 1e-7,
+) -> float:
+    """Hold the gradients of ``f`` against central differences ``(f(x + h) - f(x - h)) / 2h``.
+
+    It computes in float64. A result with many entries is weighted and summed, so that each counts.
+    Near a kink (ReLU at 0) the two may differ rightly.
+
+    Args:
+        f: takes as many :class:`Value` as there are inputs, or :class:`Array` where one of them is
+            a tensor, and returns one.
+        inputs: numbers and tensors; where to check.
+        h: step, for entries beyond 1 relative to their size.
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+
+    Returns:
+        The largest difference found.
+
+    Raises:
+        AssertionError: when a gradient differs; it names the input, the index and both numbers.
+
+    Example:
+        >>> gradcheck(lambda a, b: (a * b).tanh() / b, 0.5, 2.0) < 1e-8
+        True
+    """
+    tensors = [torch.as_tensor(x, dtype=torch.float64) for x in inputs]
+    kind = Array if any(isinstance(x, Tensor) for x in inputs) else lambda x: Value(x.item())
+    nodes = [kind(x) for x in tensors]
+    y = _weighted(f(*nodes))
+    if y.inputs:  # else it depends on none of them
+        y.backward()
+    worst = 0.0
+    for i, (x, node) in enumerate(zip(tensors, nodes, strict=True)):
+        grad = (
+            torch.zeros_like(x) if node.grad is None else torch.as_tensor(node.grad, dtype=x.dtype)
+        )
+        for k in range(x.numel()):
+            said, step = grad.flatten()[k].item(), h * max(1.0, abs(x.flatten()[k].item()))
+            slope = _central_difference(f, kind, tensors, i, k, step)
+            if not abs(said - slope) <= atol + rtol * max(abs(said), abs(slope)):
+                at = tuple(torch.unravel_index(torch.tensor(k), x.shape)) if x.ndim else ()
+                raise AssertionError(
+                    f"the gradient by {_input(f, i)}{_index(at)} is wrong: backward() says "
+                    f"{said:.6g}, central differences say {slope:.6g} (h = {step:g})"
+                )
+            worst = max(worst, abs(said - slope))
+    return worst
+
+
+def _central_difference(f, kind, tensors: list[Tensor], i: int, k: int, h: float) -> float:
+    """The slope of the weighted result by entry k of input i."""
+    ends = []
+    for step in (h, -h):
+        moved = [x.clone(memory_format=torch.contiguous_format) for x in tensors]
+        moved[i].view(-1)[k] += step
+        with no_grad():
+            ends.append(_weighted(f(*map(kind, moved))).data)
+    return float(ends[0] - ends[1]) / (2 * h)
+
+
+def _input(f: Callable, i: int) -> str:
+    names = list(inspect.signature(f).parameters)
+    return f"input {i} `{names[i]}`" if i < len(names) else f"input {i}"
+
+
+def _index(at: tuple[Tensor, ...]) -> str:
+    return f" at index [{', '.join(str(int(j)) for j in at)}]" if at else ""
+
+
+def _weighted(y: Value | Array) -> Value | Array:
+    """One number in which each entry has a weight of its own: a plain sum hides errors."""
+    if isinstance(y, Value):
+        return y
+    n = y.data.numel()
+    weights = torch.linspace(0.5, 1.5, n, dtype=y.data.dtype, device=y.data.device)
+    return (y.reshape(n) * weights).sum()
+
+
+def draw(
+    root: Value | Array,
+    names: dict[str, Value | Array] | None = None,
+    label: Callable[[Any], str] | None = None,
+    mark: Value | Array | None = None,
+) -> Figure:
+    """Draw the graph that leads to a node, inputs on top: each with its data and its gradient.
+
+    Args:
+        root: the result.
+        names: what to call which node; others are called by their operation.
+        label: the text below a node's name; by default its data and gradient, or its shape.
+        mark: a node to draw in colour.
+
+    Returns:
+        A matplotlib figure, for ``plotting.show``.
+
+    Raises:
+        ValueError: for a graph of more than 40 nodes, which nobody could read.
+
+    Example:
+        >>> a = Value(2.0)
+        >>> len(draw(a * a + 1, {"a": a}).axes)
+        1
+    """
+    called = {id(node): name for name, node in (names or {}).items()}
+    nodes, todo = {id(root): root}, [root]
+    while todo:
+        for x in todo.pop().inputs:
+            if id(x) not in nodes:
+                nodes[id(x)] = x
+                todo.append(x)
+        if len(nodes) > 40:
+            raise ValueError("a graph of more than 40 nodes cannot be read; draw a part of it")
+    edges = [(id(x), id(node)) for node in nodes.values() for x in node.inputs]
+    texts = {key: _text(node, called.get(key), label or _two_lines) for key, node in nodes.items()}
+    return graph(texts, edges, mark=id(mark))
+
+
+def _text(node: Value | Array, name: str | None, label: Callable) -> str:
+    if not name and not node.inputs and isinstance(node, Value):
+        return f"{node.data:g}"  # a constant
+    head = f"{name} = {node.op}" if name and node.op else name or node.op
+    return f"{head}\n{label(node)}".strip()
+
+
+def _two_lines(node: Value | Array) -> str:
+    if isinstance(node, Array):
+        return str(tuple(node.shape))
+    return f"data {node.data:.3g}\ngrad {node.grad:.3g}"
