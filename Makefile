@@ -94,9 +94,9 @@ study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [devi
 benchmark: $(READY) ## time what a learner waits for
 	$(BIN)/python -m tools.benchmark
 
-new: $(READY) ## lay out a new chapter: make new name=03_autograd
+new: $(READY) ## lay out a new chapter: make new name=03_autograd [title="Backpropagation"]
 	@test -n "$(name)" || { echo "Which chapter? make new name=03_autograd"; exit 1; }
-	$(BIN)/python -m tools.new $(name)
+	@$(BIN)/python -m tools.new $(name) $(if $(title),--title "$(title)")
 
 publish: $(READY) ## push the stamped notebooks: make publish remote=origin (the workflow does it)
 	@test -n "$(remote)" || { echo "Where to? make publish remote=origin"; exit 1; }

@@ -88,8 +88,9 @@ def static_folder(package: Package) -> Path:
 def fetch(package: Package, folder: str) -> Path:
     """Download the archive of a package and check it."""
     what = f"{package.name}@{package.version}"
+    there = ["--pack-destination", folder, "--cache", f"{folder}/npm"]
     done = npm(
-        ["pack", what, "--ignore-scripts", "--pack-destination", folder, "--cache", f"{folder}/npm"],
+        ["pack", what, "--ignore-scripts", *there],
         return_completed_process=True,
         capture_output=True,
         text=True,
