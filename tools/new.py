@@ -27,6 +27,7 @@ PLACES = {
 # What stands before and after the chapters in course_lib, in the order in which they may import.
 SHARED = ["device", "data", "plotting", "source", "explore", "quiz", "claims", "training"]
 LAST = ["studies", "playgrounds", "checks", "grading"]
+IMPORTED = {"torch", "numpy", "matplotlib", "sklearn", "ipywidgets", "tqdm"}
 # The parts of the book, each with the number that its chapters begin at.
 PARTS = {"I · Foundations": 0, "II · Architectures": 7, "III · Practice": 19, "Reference": 100}
 PAGES = """\
@@ -113,14 +114,15 @@ def lay_out(full: str, title: str | None = None, root: Path = ROOT) -> list[Path
 def other_meaning(name: str) -> str | None:
     """What a name means already: a chapter of that name would hide it, or be hidden.
 
-    An installed package of the same name does no harm: ours is course_lib.NAME.
+    An installed package of the same name does no harm, because ours is course_lib.NAME; only a
+    Python that is started in course_lib/ would find ours where torch or numpy import their own.
     """
     if name in SHARED + LAST:
         return f"the part course_lib.{name}"
     if keyword.iskeyword(name):
         return "a word of Python"
-    if name in sys.stdlib_module_names:
-        return "a module of Python's own, hidden from a Python that is started in course_lib/"
+    if name in IMPORTED | sys.stdlib_module_names:
+        return f"what `import {name}` stands for in this library and in those that it uses"
     return None
 
 

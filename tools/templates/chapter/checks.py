@@ -1,4 +1,4 @@
-"""The exercises of chapter NN_name: what they ask, how they are judged, what goes wrong.
+"""The exercises of chapter NN_name: how they are judged, and what goes wrong.
 
 The statements and the solutions stand in solutions/NN_name.md.
 """

@@ -1,4 +1,7 @@
-"""TODO: what this module is. Chapter: book/NN_name. Sources: TODO: the papers that it follows."""
+"""TODO: what this module is, in a line.
+
+Chapter: book/NN_name. Sources: TODO: the papers that it follows.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""course_lib.NAME against torch, finite differences and what its docstrings promise."""
+"""course_lib.NAME against torch, finite differences and its own word."""
 
 import pytest
 import torch
