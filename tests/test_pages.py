@@ -185,7 +185,7 @@ def soft(image: np.ndarray) -> np.ndarray:
 def far_apart(a: np.ndarray, b: np.ndarray) -> float:
     """The share of pixels that differ visibly; 1 where the sizes differ by more than a pixel.
 
-    Softened, because Chromium may draw one thin line half a pixel off in a layer of its own.
+    Both are softened, because Chromium may draw a thin line softer in a layer of its own.
     """
     if abs(a.shape[0] - b.shape[0]) > 1 or abs(a.shape[1] - b.shape[1]) > 1:
         return 1.0
@@ -386,6 +386,18 @@ def test_paper_is_light(browser, server):
 
 
 # --- without a browser -------------------------------------------------------------------------
+
+
+def test_a_line_drawn_softer_is_the_same_line_and_one_elsewhere_is_not():
+    def line(top, *ink):
+        image = np.full((300, 400, 3), 255.0)
+        for row, share in enumerate(ink, top):
+            image[row] -= 230 * share
+        return image
+
+    sharp = line(150, 1, 0.3)
+    assert far_apart(sharp, line(149, 0.2, 0.6, 0.5)) < 0.005
+    assert far_apart(sharp, line(153, 1, 0.3)) > 0.005
 
 
 @pytest.fixture(scope="session")
