@@ -6,6 +6,12 @@ BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
 LAB := jupyterlab==4.6.6
+NEWEST := .venv-newest/bin/python
+# What needs the library alone: the test file of each of its modules, the exercises, the studies.
+LIBRARY := $(wildcard $(patsubst course_lib/%.py,tests/test_%.py,$(wildcard course_lib/*.py)))
+LIBRARY += tests/test_checks.py tests/test_values.py tests/test_studies.py tests/test_setup.py
+LIBRARY += $(wildcard tests/test_*_checks.py)
+PYTEST := -m pytest -n $(JOBS) --dist loadfile
 # A folder of data becomes an absolute path, because nbval runs in a notebook's folder. By the shell:
 # make's own functions split a path at its spaces.
 ifneq ($(strip $(COURSE_DATA)),)
@@ -18,7 +24,8 @@ export COURSE_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve lab test lint notebooks reproducible study benchmark new clean
+.PHONY: help setup book serve lab test lint chapter claims notebooks reproducible study benchmark new
+.PHONY: publish mirrors newest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,9 +66,20 @@ lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 test: $(READY) lint book ## lint, build, unit tests, page tests, and every notebook against its outputs
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --doctest-modules course_lib tests --ignore tests/test_pages.py
+	$(BIN)/python $(PYTEST) --doctest-modules course_lib tests --ignore tests/test_pages.py
 	$(BIN)/python -m pytest tests/test_pages.py # in one process, which prints the table of the pages
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-current-env book solutions
+	$(BIN)/python $(PYTEST) --nbval --nbval-current-env book solutions
+
+chapter: $(READY) lint ## test one chapter, without the pages: make chapter name=02_neuron
+	@test -n "$(name)" || { echo "Which chapter? make chapter name=02_neuron"; exit 1; }
+	@test -f "book/$(name).md" || { echo "There is no book/$(name).md"; exit 1; }
+	@short=$$(echo "$(name)" | cut -c4-); \
+	$(BIN)/python $(PYTEST) --doctest-modules course_lib tests --ignore tests/test_pages.py -k "$$short"
+	$(BIN)/python $(PYTEST) --nbval --nbval-current-env book/$(name).ipynb solutions/$(name).ipynb
+
+claims: $(READY) ## as make test for another system: claims are asserted, numbers are not compared
+	$(BIN)/python $(PYTEST) -m "not stored" --doctest-modules course_lib tests --ignore tests/test_pages.py
+	$(BIN)/python $(PYTEST) --nbval-lax --nbval-current-env book solutions
 
 notebooks: $(READY) ## run the chapters and write the generated files (one: make notebooks name=02_neuron)
 	$(BIN)/python -m tools.notebooks $(name)
@@ -77,9 +95,24 @@ study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [devi
 benchmark: $(READY) ## time what a learner waits for
 	$(BIN)/python -m tools.benchmark
 
-new: $(READY) ## lay out a new chapter: make new name=03_autograd
+new: $(READY) ## lay out a new chapter: make new name=03_autograd [title="Backpropagation"]
 	@test -n "$(name)" || { echo "Which chapter? make new name=03_autograd"; exit 1; }
-	$(BIN)/python -m tools.new $(name)
+	@$(BIN)/python -m tools.new $(name) $(if $(title),--title "$(title)")
+
+publish: $(READY) ## push the stamped notebooks: make publish remote=origin (the workflow does it)
+	@test -n "$(remote)" || { echo "Where to? make publish remote=origin"; exit 1; }
+	$(BIN)/python -m tools.publish --remote "$(remote)"
+
+mirrors: $(READY) ## fetch anew what comes from other servers, and compare the checksums
+	$(BIN)/python -m tools.vendor
+
+newest: ## make claims with the newest versions that pyproject.toml allows, in .venv-newest
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found"; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv-newest
+	$(NEWEST) -m pip install -q --disable-pip-version-check --upgrade -e '.[test]'
+	$(NEWEST) -m pip list --disable-pip-version-check
+	$(NEWEST) $(PYTEST) -m "not stored" --doctest-modules course_lib $(LIBRARY)
+	$(NEWEST) $(PYTEST) --nbval-lax --nbval-current-env book solutions
 
 clean: ## remove what was built and installed
-	rm -rf .venv _build
+	rm -rf .venv .venv-newest _build

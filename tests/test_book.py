@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -73,13 +74,15 @@ def test_the_parts_stand_in_order(path):
 @chapters
 def test_length_of_prose_and_of_cells(path):
     text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", "x", prose(path), flags=re.S)
-    assert 2000 <= len(text.split()) <= 4500
+    words = len(text.split())
+    assert 2000 <= words <= 4500, f"{words} words, expected 2,000 to 4,500"
     lengths = sorted(len(c.source.splitlines()) for c in shown(path))
-    assert lengths[len(lengths) // 2] <= 5
-    assert lengths[-1] <= 16
+    median = lengths[len(lengths) // 2]
+    assert median <= 5, f"half of the cells have {median} lines or more, at most 5; split some"
+    assert lengths[-1] <= 16, f"a cell has {lengths[-1]} lines, at most 16; split it"
     for cell in cells(path, "code"):
         long = [line for line in cell.source.splitlines() if len(line) > 72]
-        assert not long
+        assert not long, "lines of more than 72 columns: a phone would cut them"
 
 
 @chapters
@@ -97,17 +100,18 @@ def test_every_claim_stood_in_the_text_before_it_was_measured(path):
             assert statement[1].lower() == data["statement"].lower()
             box = told[statement.start() :].split(":::")[0]
             threshold = re.search(r"[\d.]+", data["refuted_if"])[0]
-            assert "Refuted if" in box and f"**{threshold}**" in box
+            said = "Refuted if" in box and f"**{threshold}**" in box
+            assert said, f"the box of claim {number} must say: Refuted if ... **{threshold}**"
             numbers.append(number)
-    assert numbers
+    assert numbers, "no cell ends in claim(...)"
     assert numbers == [f"{path.stem[:2]}.{i}" for i in range(1, len(numbers) + 1)]
 
 
 @chapters
 def test_pictures_explorers_and_quiz(path):
     html = outputs(path, "text/html")
-    assert sum('class="dlm-figure"' in h for h in html) >= 3
-    assert sum('class="dlm-explorer"' in h for h in html) >= 1
+    assert sum('class="dlm-figure"' in h for h in html) >= 3, "fewer than 3 pictures by show(...)"
+    assert sum('class="dlm-explorer"' in h for h in html) >= 1, "no explore(...)"
     for h in html:
         for svg in re.findall(r"<svg[^>]*>", re.sub(r"<script.*?</script>", "", h, flags=re.S)):
             alt = re.search(r'aria-label="([^"]+)"', svg)
@@ -132,11 +136,13 @@ def test_citations_and_terms_exist(path):
     keys = set(re.findall(r"@\w+\{(\w+),", page("references.bib")))
     cited = {k.strip() for g in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", prose(path))
              for k in g.split(",")}  # fmt: skip
-    assert cited and cited <= keys
+    assert cited, "no paper is cited: write {cite:p}`key`, with the key in book/references.bib"
+    assert cited <= keys, f"not in book/references.bib: {sorted(cited - keys)}"
     glossary = page("glossary.md")
     terms = set(re.findall(r"^(\S[^\n]*)\n  \S", glossary, re.M))
     used = {re.sub(r".*<(.+)>", r"\1", t) for t in re.findall(r"\{term\}`([^`]+)`", prose(path))}
-    assert used and used <= terms
+    assert used, "no term is linked: write {term}`word`, with the word in book/glossary.md"
+    assert used <= terms, f"not in book/glossary.md: {sorted(used - terms)}"
 
 
 @chapters
@@ -171,4 +177,5 @@ def test_the_report_in_the_intro_is_what_check_says(capsys):
 def test_the_glossary_follows_the_alphabet():
     terms = re.findall(r"^(\S[^\n]*)\n  \S", page("glossary.md"), re.M)
     assert len(terms) > 30
-    assert terms == sorted(terms, key=str.lower)
+    for one, other in pairwise(terms):
+        assert one.lower() < other.lower(), f"{other!r} stands behind {one!r}"

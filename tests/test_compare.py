@@ -350,16 +350,8 @@ def test_a_real_figure_is_read():
 # ---- nbval, end to end
 
 
-def run_nbval(path):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--nbval",
-        "--nbval-current-env",
-        "-p",
-        "no:cacheprovider",
-    ]
+def run_nbval(path, kind="--nbval"):
+    command = [sys.executable, "-m", "pytest", kind, "--nbval-current-env"]
     return subprocess.run(
         [*command, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(path.parent),
          "--confcutdir", "/", "-p", "conftest", "-p", "no:cacheprovider", str(path)],
@@ -383,3 +375,28 @@ def test_nbval_uses_this_comparer(tmp_path):
     assert wrong.returncode == 1
     assert "1 failed, 2 passed" in wrong.stdout
     assert "stream stdout: number 1 (''): stored 13, now 12; integers must be equal" in wrong.stdout
+
+
+def test_make_claims_compares_nothing_and_stops_at_an_error(tmp_path):
+    """With --nbval-lax other numbers pass; a claim whose verdict is another one does not."""
+    code = "from course_lib.claims import claim"
+    measured = "claim('02.1', 'It is small', value=2, refuted_if='> 3', holds=True)"
+    source = sample.write(tmp_path, "book/02_x", sample.code(code), sample.code(measured))
+    nb = execute(compose(source), tmp_path, "book/02_x", quiet=True)
+    path = source.with_suffix(".ipynb")
+    nb.cells[3].outputs[0].data["text/plain"] = "measured 1"
+    path.write_bytes(dumps(nb))
+    assert run_nbval(path).returncode == 1
+    assert "3 passed" in run_nbval(path, "--nbval-lax").stdout
+    nb.cells[3].source = measured.replace("value=2", "value=4")
+    path.write_bytes(dumps(nb))
+    wrong = run_nbval(path, "--nbval-lax")
+    assert "1 failed, 2 passed" in wrong.stdout
+    assert "change the text, not the threshold" in wrong.stdout
+
+
+def test_what_nbval_lax_runs_is_offline_too(tmp_path):
+    code = "import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=1)"
+    source = sample.write(tmp_path, "book/02_x", sample.code(code))
+    source.with_suffix(".ipynb").write_bytes(dumps(compose(source)))
+    assert "runs offline" in run_nbval(source.with_suffix(".ipynb"), "--nbval-lax").stdout

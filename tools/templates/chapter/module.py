@@ -1,22 +1,32 @@
-"""What this module is. Chapter: book/NN_name. Source: the paper that it follows."""
+"""TODO: what this module is, in a line.
+
+Chapter: book/NN_name. Sources: TODO: the papers that it follows.
+"""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 
-def example(x: Tensor) -> Tensor:
-    """Twice the input: ``y = 2 x``. A line, the equation, then shapes, units, errors, the source.
+def average(x: Tensor) -> Tensor:
+    """Mean over the last axis: ``y = (x₁ + … + x_D) / D``.
+
+    TODO: an example; put your subject in its place here and in the files beside it.
 
     Args:
-        x: any shape.
+        x: numbers, shape (..., D).
 
     Returns:
-        Shape of ``x``.
+        Their mean, shape (...).
+
+    Raises:
+        ValueError: when the last axis is empty.
 
     Example:
         >>> import torch
-        >>> example(torch.tensor([1.0, 2.0]))
-        tensor([2., 4.])
+        >>> average(torch.tensor([1.0, 3.0]))
+        tensor(2.)
     """
-    return 2 * x
+    if not x.shape[-1]:
+        raise ValueError(f"the mean of no numbers is not defined, got shape {tuple(x.shape)}")
+    return x.sum(-1) / x.shape[-1]

@@ -1,5 +1,7 @@
 """Right answers to chapter NN_name by other ways than the master."""
 
+import torch
 
-def twice(x):
-    return x + x
+
+def average(x):
+    return x @ torch.full((x.shape[1],), 1 / x.shape[1])
