@@ -53,12 +53,13 @@ class Unfit(Exception):
 class Test:
     """One line of the report.
 
-    ``cases`` draws argument tuples (tensors, numbers, strings) from a generator; seed 0 gives the
-    visible ones, the grader's seed the hidden ones. ``observe(args, value)`` says what of a value
-    counts: weights by the truth table that they compute, a pair by its second part; it raises
-    :class:`Unfit` when there is nothing to observe. ``judge(args, observed)`` returns a sentence
-    when that is wrong; without it, it must equal what is observed of the reference. A
-    ``property`` (a shape, a sum) pays only once every other test holds.
+    ``cases`` draws argument tuples from a generator: tensors, numbers, strings, and tuples of
+    numbers; seed 0 gives the visible ones, the grader's seed the hidden ones.
+    ``observe(args, value)`` says what of a value counts: weights by the truth table that they
+    compute, a pair by its second part; it raises :class:`Unfit` when there is nothing to observe.
+    ``judge(args, observed)`` returns a sentence when that is wrong; without it, it must equal what
+    is observed of the reference. A ``property`` (a shape, a sum) pays only once every other test
+    holds.
     """
 
     __test__ = False  # not a pytest class
@@ -338,6 +339,33 @@ def shapes(args: tuple, value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(shapes(args, part) for part in value)
     return 0 if isinstance(value, bool | int | float) else value
+
+
+def parts(value: Any, *names: str) -> tuple:
+    """The values of an answer that returns several, by name."""
+    if not isinstance(value, tuple) or len(value) != len(names):
+        wanted = f"{len(names)} values: {', '.join(names)}"
+        raise Unfit(f"returned {show(value)}, expected {wanted}")
+    return value
+
+
+def part(i: int, *names: str) -> Callable[[tuple, Any], Any]:
+    """Observe one of several values: ``part(0, "w", "b")`` observes the weights."""
+    return lambda args, value: parts(value, *names)[i]
+
+
+def numbers(name: str, value: Any, shape: tuple[int, ...]) -> torch.Tensor:
+    """A value, or a part of one, as a tensor of doubles, or the reason why it cannot be one."""
+    try:
+        tensor = torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise Unfit(f"{name} is {show(value)}, expected numbers") from None
+    if tuple(tensor.shape) != shape:
+        want = f"shape {shape}" if shape else "a single number"
+        raise Unfit(f"{name} has shape {tuple(tensor.shape)}, expected {want}")
+    if not tensor.isfinite().all():
+        raise Unfit(f"{name} is {show(tensor)}, expected finite numbers")
+    return tensor
 
 
 def checker(exercises: Sequence[Exercise]) -> Callable[..., None]:

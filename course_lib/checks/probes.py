@@ -54,7 +54,7 @@ def outcome_of(answer: Callable[..., Any], probe: Callable[..., Any], args: tupl
     Args:
         answer: the learner's function or class.
         probe: one of this module's, which calls it.
-        args: tensors, numbers and strings.
+        args: tensors, numbers, strings, and tuples of numbers.
 
     Returns:
         The :class:`Outcome`: data alone, whatever the answer does, unless it ends the process.
