@@ -58,7 +58,7 @@ def test_equal_values_do_not_differ(came, expected):
         (((1.0, t([1.0])),), ((1.0, t([2.0])),), "value 1 of 1: value 2 of 2: returned [1]"),
         ({"w": 1.0}, {"w": 2.0}, "w: returned 1, expected 2"),
         ({"v": 1.0}, {"w": 1.0}, "returned the keys ('v',), expected the keys ('w',)"),
-        (1.0, {"w": 1.0}, "returned a single number, expected the keys ('w')"),
+        (1.0, {"w": 1.0}, "returned a single number, expected the keys ('w',)"),
     ],
 )
 def test_a_difference_is_told(came, expected, said):

@@ -1128,7 +1128,7 @@ def _parity_sides(args: tuple, value: object) -> Tensor:
     names = ("W1", "b1", "w2", "b2")
     wanted = ((n, n), (n,), (n,), ())
     given = zip(names, parts(value, *names), wanted, strict=True)
-    W1, b1, w2, b2 = (numbers(*part) for part in given)
+    W1, b1, w2, b2 = (numbers(*each) for each in given)
     hidden = (_side(_bits(n), W1, b1) >= 0).to(torch.float64)  # (2^n, n)
     return _side(hidden, w2, b2)
 
