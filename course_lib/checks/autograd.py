@@ -150,10 +150,25 @@ CHAIN = Exercise(
             "each path overwrites the one before it, so the last one is left; "
             "add its product to the sum with +=",
         ),
+        *[
+            Mistake(
+                f"averages{how}",
+                lambda paths, least=least: sum(map(math.prod, paths)) / max(len(paths), least),
+                "you averaged over the paths; their changes add up at the output: do not divide",
+            )
+            for how, least in (("", 0), (", except over nothing", 1))
+        ],
         Mistake(
-            "averages",
-            lambda paths: math.fsum(map(math.prod, paths)) / max(len(paths), 1),
-            "you averaged over the paths; their changes add up at the output: do not divide",
+            "gives 1 for no path",
+            lambda paths: sum(map(math.prod, paths)) if paths else 1.0,
+            "you returned 1 where no path leads to the output; such an input changes nothing: "
+            "the derivative is 0",
+        ),
+        Mistake(
+            "stacks what may be empty",
+            lambda paths: torch.stack([torch.tensor(p).prod() for p in paths]).sum(),
+            "where there is no path, there is nothing to stack; start a sum at 0 and add to it, "
+            "path by path",
         ),
         Mistake(
             "closes every path",
@@ -229,6 +244,7 @@ def _slope_of(i: int) -> Callable:
     return lambda args, value: _two_slopes(args, value)[i]
 
 
+@functools.lru_cache(maxsize=64)  # every mistake below asks for the same few
 def _right_slopes(op: str, a: float, b: float) -> tuple[float, float]:
     slope_a, slope_b = _by_autograd(op, a, b)
     return slope_a.item(), slope_b.item()
@@ -246,6 +262,11 @@ def _but_for(wrong_op: str, by_a: Callable | None = None, by_b: Callable | None 
     return slopes
 
 
+def _nudged(op: str, a: float, b: float, h: float) -> tuple[float, float]:
+    f = OPERATIONS[op]
+    return (f(a + h, b) - f(a, b)) / h, (f(a, b + h) - f(a, b)) / h
+
+
 LOG_OF_A = (
     "a ** b by b is a ** b * log(a): you took the logarithm of b; it is taken of the base, "
     "because a ** b = exp(b log a)"
@@ -253,6 +274,7 @@ LOG_OF_A = (
 
 LOCAL_SLOPES = Exercise(
     number="3.2",
+    apart=True,
     title="Local slopes",
     name="local_slopes",
     difficulty=2,
@@ -277,6 +299,12 @@ LOCAL_SLOPES = Exercise(
             "a - b falls when b grows: its slope by b is -1",
         ),
         Mistake(
+            "gives the minus to a",
+            _but_for("-", lambda a, b: -1.0, lambda a, b: 1.0),
+            "you gave the minus to the wrong one: a - b grows with a, slope 1, "
+            "and falls with b, slope -1",
+        ),
+        Mistake(
             "swaps the factors",
             _but_for("*", lambda a, b: a, lambda a, b: b),
             "in a * b each slope is the other factor: by a it is b, by b it is a",
@@ -295,13 +323,19 @@ LOCAL_SLOPES = Exercise(
         Mistake(
             "forgets the numerator",
             _but_for("/", by_b=lambda a, b: -1 / b**2),
-            "-1 / b**2 is the slope of 1 / b; the quotient is a times that: -a / b**2",
+            "you gave the slope of 1 / b, which is -1 / b**2; a / b is a times that: -a / b**2",
         ),
         Mistake(
             "forgets the square",
             _but_for("/", by_b=lambda a, b: -a / b),
             "a / b is a times b**-1, and the power rule takes one more from the exponent: "
             "the slope by b is -a / b**2",
+        ),
+        Mistake(
+            "forgets the square and the minus",
+            _but_for("/", by_b=lambda a, b: a / b),
+            "you gave the quotient itself for its slope by b; write it as a * b**-1 "
+            "and use the power rule: -a / b**2",
         ),
         Mistake(
             "treats a quotient as a product",
@@ -358,12 +392,33 @@ LOCAL_SLOPES = Exercise(
             )
             for base in (2, 10)
         ],
+        *[
+            Mistake(
+                f"lowers the exponent before the logarithm{how}",
+                _but_for("**", by_b=by_b),
+                "you lowered the exponent, which is the rule for the base; by the exponent, "
+                "a ** b stays as it is and brings log(a): a ** b * log(a)",
+            )
+            for how, by_b in (
+                ("", lambda a, b: a ** (b - 1) * math.log(a)),
+                (", with its factor", lambda a, b: b * a ** (b - 1) * math.log(a)),
+            )
+        ],
         Mistake(
             "uses the power rule for both",
             _but_for("**", by_b=lambda a, b: b * a ** (b - 1)),
             "the power rule gives the slope by the base; when the exponent moves, "
             "a ** b = exp(b log a) has the slope a ** b * log(a)",
         ),
+        *[
+            Mistake(
+                f"nudges by {h}",
+                partial(_nudged, h=h),
+                "you nudged the inputs, which is right to a few digits only; "
+                "find the formula of each slope with pencil and paper",
+            )
+            for h in (0.01, 0.001, 0.0001)
+        ],
         Mistake(
             "returns the slope by b first",
             lambda op, a, b: _right_slopes(op, a, b)[::-1],
@@ -399,8 +454,8 @@ def _tapes(g: Generator, *tapes: Inputs) -> list[tuple]:
 
 
 def _any_tape(g: Generator) -> list[tuple]:
-    """Two leaves and four operations on any two nodes before them, one case in each order."""
-    drawn = [tuple(torch.randint(0, i, (2,), generator=g).tolist()) for i in range(2, 6)]
+    """Two leaves, then operations on the node before and on any other, in both orders."""
+    drawn = [(i - 1, int(torch.randint(0, i, (), generator=g))) for i in range(2, 6)]
     return _tapes(g, ((), (), *drawn), ((), (), *(pair[::-1] for pair in drawn)))
 
 
@@ -435,6 +490,17 @@ def _sweep(
     return answer
 
 
+def _unpacked(js: tuple[int, ...], steps: tuple[float, ...]) -> list[tuple]:
+    if not js:
+        return []
+    (one, two), (by_one, by_two) = js, steps
+    return [(one, by_one), (two, by_two)]
+
+
+def _counted(js: tuple[int, ...], steps: tuple[float, ...]) -> list[tuple]:
+    return [(js[k], steps[k]) for k in range(2)] if js else []
+
+
 def _forward_mode(inputs: Inputs, slopes: Paths) -> list[float]:
     grads = [1.0] + [0.0] * (len(inputs) - 1)
     for i, (js, steps) in enumerate(zip(inputs, slopes, strict=True)):
@@ -442,18 +508,33 @@ def _forward_mode(inputs: Inputs, slopes: Paths) -> list[float]:
     return grads
 
 
-def _visits(inputs: Inputs, slopes: Paths, first: int, once: bool) -> list[float]:
-    """From the output along the edges, before a gradient is complete; a stack or a queue."""
-    grads = [0.0] * (len(inputs) - 1) + [1.0]
-    waiting, seen = [len(inputs) - 1], set()
-    while waiting:
-        i = waiting.pop(first)
+def _descends(inputs: Inputs, slopes: Paths, once: bool, at_once: bool) -> list[float]:
+    """From the output into the inputs, whether their gradients are complete or not."""
+    grads, seen = [0.0] * (len(inputs) - 1) + [1.0], set()
+
+    def visit(i: int) -> None:
         if once and i in seen:
-            continue
+            return
         seen.add(i)
         for j, slope in zip(inputs[i], slopes[i], strict=True):
             grads[j] += slope * grads[i]
-            waiting.append(j)
+            if at_once:
+                visit(j)
+        for j in () if at_once else inputs[i]:
+            visit(j)
+
+    visit(len(inputs) - 1)
+    return grads
+
+
+def _spreads(inputs: Inputs, slopes: Paths) -> list[float]:
+    """Breadth first from the output, each node once."""
+    grads, queue = [0.0] * (len(inputs) - 1) + [1.0], [len(inputs) - 1]
+    for i in queue:
+        for j, slope in zip(inputs[i], slopes[i], strict=True):
+            grads[j] += slope * grads[i]
+            if j not in queue:
+                queue.append(j)
     return grads
 
 
@@ -527,6 +608,18 @@ BACKWARD_PASS = Exercise(
             "1 for it and 0 for the others",
         ),
         Mistake(
+            "sets every gradient to 1",
+            lambda inputs, slopes: [1.0] * len(inputs),
+            "every gradient of yours is 1: you seed within the loop, where it overwrites what has "
+            "arrived; set the last node's gradient once, before the loop",
+        ),
+        Mistake(
+            "seeds the first node",
+            _sweep(seed=lambda n: [1.0] + [0.0] * (n - 1)),
+            "you seeded the first node; the walk starts at the last one, the output, "
+            "and its gradient by itself is 1: grads[-1]",
+        ),
+        Mistake(
             "hands nothing on",
             _sweep(order=lambda n: reversed(range(n - 1))),
             "the gradient never left the last node; begin the sweep there, at index N - 1, and add "
@@ -581,14 +674,44 @@ BACKWARD_PASS = Exercise(
             "you followed the first input of each node; a node hands its gradient to all of them: "
             "loop over inputs[i]",
         ),
+        *[
+            Mistake(
+                f"expects two inputs, {how}",
+                _sweep(edges=edges),
+                "you took two inputs from every operation, but a node may have one, as a link of "
+                "a chain has; loop over inputs[i], however many they are",
+            )
+            for how, edges in (("unpacked", _unpacked), ("counted", _counted))
+        ],
+        Mistake(
+            "looks slopes up by node",
+            _sweep(edges=lambda js, steps: ((j, steps[j]) for j in js)),
+            "slopes[i] has one entry for each input, not one for each node; "
+            "take the k-th slope with the k-th input: zip(inputs[i], slopes[i])",
+        ),
+        Mistake(
+            "returns them in reverse",
+            lambda inputs, slopes: _sweep()(inputs, slopes)[::-1],
+            "your gradients stand in the order of the walk; return them in the order of the tape, "
+            "node 0 first",
+        ),
         Mistake(
             "computes forward mode",
             _forward_mode,
             "you seeded the first node and went forwards: that is the derivative of every node by "
             "the first; asked for is that of the last node by every node",
         ),
-        Mistake("visits every path", partial(_visits, first=-1, once=False), TOO_EARLY),
-        Mistake("visits breadth first", partial(_visits, first=0, once=True), TOO_EARLY),
+        Mistake("goes breadth first", _spreads, TOO_EARLY),
+        *[
+            Mistake(
+                f"goes depth first{', each node once' if once else ''}"
+                f"{', at once' if at_once else ''}",
+                partial(_descends, once=once, at_once=at_once),
+                TOO_EARLY,
+            )
+            for once in (False, True)
+            for at_once in (False, True)
+        ],
         Mistake(
             "returns the leaves",
             _leaves_only,
@@ -641,6 +764,24 @@ def _sum_carelessly(grad: Tensor, shape: tuple[int, ...], added: bool, ones: boo
     first, second = _added(grad, shape), _ones(grad, shape)
     grad = grad.sum(first) if added else _over(grad, first)
     return grad.sum(second, keepdim=True) if ones else _over(grad, second, keepdim=True)
+
+
+def _dropped(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return _over(_over(grad, _added(grad, shape)), _ones(grad, shape))
+
+
+def _dropped_in_turn(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
+    grad = _over(grad, _added(grad, shape))
+    for axis in _ones(grad, shape):
+        grad = grad.sum(axis)
+    return grad
+
+
+def _aligned_on_the_left(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
+    for axis, (came, wanted) in enumerate(zip(grad.shape, shape, strict=False)):
+        if came != wanted:
+            grad = grad.sum(axis, keepdim=True)
+    return grad
 
 
 def _averaged(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -708,12 +849,15 @@ UNBROADCAST = Exercise(
         Test("leaves alone what was not broadcast", lambda g: _gradients(g, *SAME), property=True),
     ],
     mistakes=[
-        Mistake(
-            "drops the axes of length 1",
-            lambda grad, shape: _over(grad := _over(grad, _added(grad, shape)), _ones(grad, shape)),
-            "you dropped the axes of length 1; keep them with sum(axis, keepdim=True), "
-            "so that the result has the shape asked for",
-        ),
+        *[
+            Mistake(
+                f"drops the axes of length 1, {how}",
+                answer,
+                "you dropped the axes of length 1; keep them with sum(axis, keepdim=True), "
+                "so that the result has the shape asked for",
+            )
+            for how, answer in (("at once", _dropped), ("one by one", _dropped_in_turn))
+        ],
         Mistake(
             "averages",
             _averaged,
@@ -780,11 +924,32 @@ UNBROADCAST = Exercise(
             "you gave the total of all entries to every entry; each entry gets the sum over its "
             "own copies: sum over the broadcast axes only",
         ),
+        *[
+            Mistake(
+                f"reshapes{how}",
+                answer,
+                "reshape keeps every number; the broadcast gradient has one for each copy, "
+                "and along an axis of length 1 the copies must be summed",
+            )
+            for how, answer in (
+                ("", lambda grad, shape: grad.reshape(shape)),
+                (
+                    " what was stretched",
+                    lambda grad, shape: _over(grad, _added(grad, shape)).reshape(shape),
+                ),
+            )
+        ],
         Mistake(
-            "reshapes",
-            lambda grad, shape: grad.reshape(shape),
-            "reshape keeps every number; the broadcast gradient has one for each copy, "
-            "and the copies must be summed",
+            "sums over axis 0 whatever the shape",
+            lambda grad, shape: grad.sum(0),
+            "you summed over axis 0 once, whatever the shape; compare grad.shape with shape: "
+            "there may be no axis to sum over, or several",
+        ),
+        Mistake(
+            "lines the shapes up on the left",
+            _aligned_on_the_left,
+            "you compared the shapes from the left; broadcasting lines them up on the right: "
+            "remove the added axes on the left first, with sum(0)",
         ),
         *[
             Mistake(name, partial(_sum_carelessly, added=added, ones=ones), SUMS_OVER_NOTHING)
@@ -831,10 +996,12 @@ def _as_they_come(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
     return grad
 
 
-def _all_axes_reversed(A: Tensor, B: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
+def _all_axes_reversed(
+    A: Tensor, B: Tensor, G: Tensor, reduce: Callable = _through_expand
+) -> tuple[Tensor, Tensor]:
     """What .T does to a stack."""
     A_T, B_T = (M.permute(*reversed(range(M.ndim))) for M in (A, B))
-    return _through_expand(G @ B_T, A.shape), _through_expand(A_T @ G, B.shape)
+    return reduce(G @ B_T, A.shape), reduce(A_T @ G, B.shape)
 
 
 MATMUL_GRADIENTS = Exercise(
@@ -903,12 +1070,17 @@ MATMUL_GRADIENTS = Exercise(
             "you multiplied entry by entry with *; the gradient of a matrix product is a matrix "
             "product: G @ B.mT and A.mT @ G",
         ),
-        Mistake(
-            "returns the transposes",
-            lambda A, B, G: tuple(M.mT for M in _products_that()(A, B, G)),
-            "your gradients are transposed; a gradient has the shape of what it belongs to: "
-            "G @ B.mT for A, A.mT @ G for B",
-        ),
+        *[
+            Mistake(
+                f"returns the transpose of {which}",
+                lambda A, B, G, i=i: tuple(
+                    M.mT if k in i else M for k, M in enumerate(_products_that()(A, B, G))
+                ),
+                f"you returned the transpose of {which}; a gradient has the shape of what it "
+                "belongs to: G @ B.mT for A, A.mT @ G for B",
+            )
+            for which, i in (("both gradients", (0, 1)), ("grad_A", (0,)), ("grad_B", (1,)))
+        ],
         Mistake(
             "keeps the stack",
             _products_that(reduce=_as_they_come),
@@ -926,6 +1098,30 @@ MATMUL_GRADIENTS = Exercise(
             _products_that(reduce=_picked),
             "you took the gradient from the first member of the stack; a matrix that all share "
             "gets the sum of theirs",
+        ),
+        Mistake(
+            "sums over every stack",
+            _products_that(reduce=lambda grad, shape: grad.sum(0) if grad.ndim > 2 else grad),
+            "you summed over every stack; only a matrix that the stack shares gets a sum, "
+            "and a stack keeps one gradient for each member: unbroadcast(grad_A, A.shape)",
+        ),
+        Mistake(
+            "sums for B only",
+            lambda A, B, G: (G @ B.mT, _products_that()(A, B, G)[1]),
+            "you summed over the stack for B alone; A may be the matrix that is shared: "
+            "unbroadcast both gradients",
+        ),
+        Mistake(
+            "sums for A only",
+            lambda A, B, G: (_products_that()(A, B, G)[0], A.mT @ G),
+            "you summed over the stack for A alone; B may be the matrix that is shared: "
+            "unbroadcast both gradients",
+        ),
+        Mistake(
+            "has single matrices in mind",
+            partial(_all_axes_reversed, reduce=_as_they_come),
+            "this is right for single matrices; on a stack .T reverses all axes, so use .mT, "
+            "and a matrix that the stack shares gets the sum: unbroadcast",
         ),
         Mistake(
             "reverses all axes",

@@ -161,6 +161,7 @@ class Exercise:
     reference: Callable[..., Any]
     tests: Sequence[Test]
     mistakes: Sequence[Mistake] = field(default=())
+    apart: bool = False  # its tests ask for separate things: one failure may be named by itself
 
     @property
     def points(self) -> int:
@@ -262,6 +263,9 @@ class Exercise:
             warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
             if named := self._first_alike(calls):
                 return named
+            if self.apart:
+                failed = next(call[0] for call in calls if self._message(*call))
+                return self._first_alike([call for call in calls if call[0] is failed])
             # Of one wrong value there are many ways to write it, and their slopes may differ where
             # they overflow: the value alone then tells what went wrong.
             values = [call for call in calls if call[0].probe is probes.call]
