@@ -31,7 +31,10 @@ from course_lib.checks.exercise import (
     Unfit,
     checker,
     demo,
+    numbers,
     observed,
+    part,
+    parts,
     same_outcome,
     shapes,
     translation,
@@ -565,6 +568,49 @@ def test_what_an_observer_cannot_read_is_told():
     assert "expected a pair\n        for X = 1, dim = 2" in str(toy.evaluate(lambda X, dim: X))
     assert toy.evaluate(lambda X, dim: (1, 99)).points == 1  # only the first part counts
     assert toy.evaluate(lambda X, dim: None).lines[0].message.startswith("returned None")
+
+
+def test_a_mistake_among_others_is_named_where_tests_are_apart():
+    def spoilt(*wrong):
+        return lambda op, x: x + 1 if op in wrong else {"double": 2 * x, "square": x * x}[op]
+
+    def about(op):
+        return Test(f"can {op}", lambda g: [(op, 5.0)])
+
+    hints = {op: Mistake(op, spoilt(op), f"you added one; {op} it") for op in ("double", "square")}
+    toy = replace(
+        TOY,
+        reference=spoilt(),
+        tests=[about("double"), about("square")],
+        mistakes=list(hints.values()),
+    )
+    both = spoilt("double", "square")
+    assert toy.evaluate(both).mistake is None
+    assert replace(toy, apart=True).evaluate(both).mistake is hints["double"]
+    assert replace(toy, apart=True).evaluate(spoilt("square")).mistake is hints["square"]
+    assert replace(toy, apart=True).evaluate(lambda op, x: x + 2).mistake is None
+
+
+def test_the_parts_of_an_answer_are_read_by_name():
+    assert parts((1, 2), "w", "b") == (1, 2)
+    assert part(1, "w", "b")((), (1, 2)) == 2
+    for value, said in (((1,), r"\(1,\)"), (3.0, "3"), ({"w": 1}, r"\{'w': 1\}")):
+        with pytest.raises(Unfit, match=f"returned {said}, expected 2 values: w, b"):
+            parts(value, "w", "b")
+
+
+def test_numbers_are_read_or_refused():
+    for value in ((1, 2.5), [1, 2.5], torch.tensor([1, 2.5]), (torch.tensor(1), 2.5)):
+        assert torch.equal(numbers("w", value, (2,)), torch.tensor([1, 2.5], dtype=torch.float64))
+    for value, shape, said in (
+        ("abc", (), "w is 'abc', expected numbers"),
+        ((1, (2, 3)), (2,), "w is (1, (2, 3)), expected numbers"),
+        ((1, 2), (3,), "w has shape (2,), expected shape (3,)"),
+        ((1, 2), (), "w has shape (2,), expected a single number"),
+        (math.inf, (), "w is inf, expected finite numbers"),
+    ):
+        with pytest.raises(Unfit, match=f"^{re.escape(said)}$"):
+            numbers("w", value, shape)
 
 
 def test_outcomes_agree_by_value_error_and_change():
