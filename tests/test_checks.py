@@ -24,6 +24,7 @@ from course_lib.checks.exercise import (
     IF_ON_A_TENSOR,
     SHAPES_DO_NOT_FIT,
     SUBTRACTS_TRUTH_VALUES,
+    TOO_DEEP,
     VISIBLE_SEED,
     Exercise,
     Mistake,
@@ -526,6 +527,16 @@ def test_torchs_common_errors_are_translated(wrong, hint):
     assert report.mistake is None
     assert text.count("hint: ") == 1
     assert f"dim = 0 hint: {hint} FAIL sums to one along dim (1) the same as above" in text
+
+
+def test_an_endless_descent_is_translated():
+    def descends(X, dim):
+        return descends(X, dim)
+
+    text = re.sub(r"\s+", " ", str(TOY.evaluate(descends)))
+    assert f"hint: {TOO_DEEP} FAIL" in text
+    told = "raised RecursionError: maximum recursion depth exceeded"
+    assert same_outcome(Outcome(error=told), Outcome(error=f"{told} in comparison"))
 
 
 def test_only_errors_are_translated():

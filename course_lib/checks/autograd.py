@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from .draws import normal, uniform
 from .exercise import Exercise, Mistake, Test, checker, numbers, part, parts, shapes
+from .values import difference
 
 Paths = tuple[tuple[float, ...], ...]
 
@@ -447,6 +448,7 @@ REUSED = (
 )
 TWICE = (((), (0, 0)), ((), (0,), (1, 1)))
 UNUSED = (((), (), (0,)), ((), (0,), (0, 1), (1,)))
+LONG = 4_000  # links of a chain: more than Python recurses, in a notebook too
 
 
 def _tapes(g: Generator, *tapes: Inputs) -> list[tuple]:
@@ -457,6 +459,14 @@ def _any_tape(g: Generator) -> list[tuple]:
     """Two leaves, then operations on the node before and on any other, in both orders."""
     drawn = [(i - 1, int(torch.randint(0, i, (), generator=g))) for i in range(2, 6)]
     return _tapes(g, ((), (), *drawn), ((), (), *(pair[::-1] for pair in drawn)))
+
+
+def _long_chain(g: Generator) -> list[tuple]:
+    return [(((), *((i,) for i in range(LONG))), ((), *[(-1.0,)] * LONG))]
+
+
+def _alternates(args: tuple, grads: Tensor) -> str | None:
+    return difference(grads, torch.tensor([1.0, -1.0] * (LONG // 2) + [1.0]))
 
 
 def _one_number_per_node(args: tuple, value: object) -> Tensor:
@@ -530,10 +540,12 @@ def _descends(inputs: Inputs, slopes: Paths, once: bool, at_once: bool) -> list[
 def _spreads(inputs: Inputs, slopes: Paths) -> list[float]:
     """Breadth first from the output, each node once."""
     grads, queue = [0.0] * (len(inputs) - 1) + [1.0], [len(inputs) - 1]
+    seen = set(queue)
     for i in queue:
         for j, slope in zip(inputs[i], slopes[i], strict=True):
             grads[j] += slope * grads[i]
-            if j not in queue:
+            if j not in seen:
+                seen.add(j)
                 queue.append(j)
     return grads
 
@@ -581,6 +593,7 @@ BACKWARD_PASS = Exercise(
             _one_number_per_node,
         ),
         Test("sweeps over any tape", _any_tape, 1, _one_number_per_node),
+        Test("sweeps over a long one", _long_chain, 1, _one_number_per_node, _alternates),
     ],
     mistakes=[
         Mistake(

@@ -37,11 +37,16 @@ SHAPES_DO_NOT_FIT = (
     "these shapes do not fit together; print the .shape of each tensor. A @ B needs the last axis "
     "of A as long as the first of B, and + - * need equal lengths, or 1"
 )
-# What torch's commonest errors mean, for answers in which no mistake is recognised.
+TOO_DEEP = (
+    "your function calls itself once for each step, and Python stops at a depth of about 1,000; "
+    "a loop has no such limit"
+)
+# What the commonest errors mean, for answers in which no mistake is recognised.
 TRANSLATIONS = (
     (r"Boolean value of Tensor", IF_ON_A_TENSOR),
     (r"ubtraction.* bool tensor", SUBTRACTS_TRUTH_VALUES),
     (r"shapes cannot be multiplied|size mismatch|must match", SHAPES_DO_NOT_FIT),
+    (r"recursion depth", TOO_DEEP),
 )
 
 
@@ -132,7 +137,7 @@ class Report:
 
 
 def translation(message: str) -> str | None:
-    """What a message of torch means, if it is a common one.
+    """What an error's message means, if it is a common one.
 
     Example:
         >>> translation("raised RuntimeError: size mismatch, got input (2), mat (2x3)")[:32]
@@ -333,7 +338,8 @@ def same_outcome(a: Outcome, b: Outcome) -> bool:
 
 
 def _without_numbers(error: str | None) -> str | None:
-    return error and re.sub(r"-?\d[\d.]*(e[-+]?\d+)?", "#", error)
+    """An error without what differs between cases, or between two ways to write one thing."""
+    return error and re.sub(r"-?\d[\d.]*(e[-+]?\d+)?|(?<=recursion depth exceeded).*", "#", error)
 
 
 def shapes(args: tuple, value: Any) -> Any:

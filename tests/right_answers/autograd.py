@@ -18,11 +18,16 @@ def local_slopes(op, a, b):
 
 
 def backward_pass(inputs, slopes):
-    # All paths at once: I + S + S² + ... = (I - S)⁻¹, whose last row is wanted.
-    S = np.zeros((len(inputs), len(inputs)))
+    # Each node collects from those that use it, instead of handing on to those that it uses.
+    users = [[] for _ in inputs]
     for i, (js, steps) in enumerate(zip(inputs, slopes, strict=True)):
-        np.add.at(S[i], list(js), steps)
-    return np.linalg.inv(np.eye(len(inputs)) - S)[-1]
+        for j, step in zip(js, steps, strict=True):
+            users[j].append((i, step))
+    grads = np.zeros(len(inputs))
+    grads[-1] = 1
+    for j in range(len(inputs) - 2, -1, -1):
+        grads[j] = sum(step * grads[i] for i, step in users[j])
+    return grads
 
 
 def unbroadcast(grad, shape):
