@@ -448,7 +448,7 @@ REUSED = (
 )
 TWICE = (((), (0, 0)), ((), (0,), (1, 1)))
 UNUSED = (((), (), (0,)), ((), (0,), (0, 1), (1,)))
-LONG = 3_500  # links of a chain: beyond Python's limit of 1,000 and the 3,000 of some notebooks
+LONG = 1_500  # links of a chain: a recursion ends after 1,000 calls
 
 
 def _tapes(g: Generator, *tapes: Inputs) -> list[tuple]:

@@ -37,16 +37,11 @@ SHAPES_DO_NOT_FIT = (
     "these shapes do not fit together; print the .shape of each tensor. A @ B needs the last axis "
     "of A as long as the first of B, and + - * need equal lengths, or 1"
 )
-TOO_DEEP = (
-    "your function calls itself once for each step, and Python stops at a depth of about 1,000; "
-    "a loop has no such limit"
-)
-# What the commonest errors mean, for answers in which no mistake is recognised.
+# What torch's commonest errors mean, for answers in which no mistake is recognised.
 TRANSLATIONS = (
     (r"Boolean value of Tensor", IF_ON_A_TENSOR),
     (r"ubtraction.* bool tensor", SUBTRACTS_TRUTH_VALUES),
     (r"shapes cannot be multiplied|size mismatch|must match", SHAPES_DO_NOT_FIT),
-    (r"recursion depth", TOO_DEEP),
 )
 
 
@@ -137,7 +132,7 @@ class Report:
 
 
 def translation(message: str) -> str | None:
-    """What an error's message means, if it is a common one.
+    """What a message of torch means, if it is a common one.
 
     Example:
         >>> translation("raised RuntimeError: size mismatch, got input (2), mat (2x3)")[:32]
