@@ -24,6 +24,7 @@ from .values import difference, plain, show
 
 VISIBLE_SEED = 0
 _STUB = "raised NotImplementedError: "  # how the outcome of an unfinished answer begins
+_TO_DO = "not done yet"  # how the message on one begins
 
 IF_ON_A_TENSOR = (
     "an `if` decides once, for the whole tensor, but each entry needs its own decision; "
@@ -37,11 +38,25 @@ SHAPES_DO_NOT_FIT = (
     "these shapes do not fit together; print the .shape of each tensor. A @ B needs the last axis "
     "of A as long as the first of B, and + - * need equal lengths, or 1"
 )
-# What torch's commonest errors mean, for answers in which no mistake is recognised.
+NUMBER_ON_THE_LEFT = (
+    "Python asks the number on the left first, and it knows nothing of your class; then it asks "
+    "yours for the reflected method: __radd__, __rsub__, __rmul__ or __rtruediv__"
+)
+NO_RETURN = (
+    "a function or method returned None where something was needed; is a `return` missing?"
+)
+TOO_DEEP = (
+    "your code calls itself once per step of the graph, and Python stops such nesting after a few "
+    "thousand calls; walk the graph in a loop, with a list of your own"
+)
+# What the commonest errors of Python and torch mean, where no mistake is recognised.
 TRANSLATIONS = (
     (r"Boolean value of Tensor", IF_ON_A_TENSOR),
     (r"ubtraction.* bool tensor", SUBTRACTS_TRUTH_VALUES),
     (r"shapes cannot be multiplied|size mismatch|must match", SHAPES_DO_NOT_FIT),
+    (r"RecursionError", TOO_DEEP),
+    (r"'NoneType'", NO_RETURN),
+    (r"for [-+*/]: '(int|float)' and", NUMBER_ON_THE_LEFT),
 )
 
 
@@ -89,7 +104,7 @@ class Line:
     """The verdict on one test."""
 
     test: Test
-    status: str  # "ok", "held" (a property, not paid yet) or "FAIL"
+    status: str  # "ok", "held" (a property, not paid yet), "todo" (unfinished) or "FAIL"
     message: str | None = None
 
 
@@ -113,18 +128,18 @@ class Report:
     def __str__(self) -> str:
         rows = [f"{self.name}: {self.points}/{self.possible} points"]
         if self.not_done is not None:
-            return f"{rows[0]}\n  not done yet ({self.not_done})"
+            return f"{rows[0]}\n  {_TO_DO} ({self.not_done})"
         told, hinted = set(), False
         for line in self.lines:
             paid = ", paid once the values are right" if line.status == "held" else ""
             rows.append(f"  {line.status:<5} {line.test.name} ({line.test.points}{paid})")
-            if line.status == "FAIL":
+            if line.message:
                 said, _, given = (line.message or "").partition("\n")
                 rows.append(_indented("the same as above" if said in told else said))
                 if given and said not in told:
                     rows.append(_indented(given))
                 hint = self.mistake.hint if self.mistake else translation(said)
-                if hint and not hinted:
+                if hint and not hinted and line.status == "FAIL":
                     rows.append(_indented(f"hint: {hint}"))
                     hinted = True
                 told.add(said)
@@ -132,13 +147,13 @@ class Report:
 
 
 def translation(message: str) -> str | None:
-    """What a message of torch means, if it is a common one.
+    """What the message of an error means, if it is a common one.
 
     Example:
         >>> translation("raised RuntimeError: size mismatch, got input (2), mat (2x3)")[:32]
         'these shapes do not fit together'
     """
-    if not message.startswith("raised "):
+    if not re.match(r"raised |`.*` fails: ", message):
         return None
     return next((hint for pattern, hint in TRANSLATIONS if re.search(pattern, message)), None)
 
@@ -196,10 +211,10 @@ class Exercise:
 
     def judge(self, cases: list[list[tuple]], outcomes: list[list[Outcome]]) -> Report:
         """Judge what came back: the half that knows the reference."""
-        for outcome in (o for group in outcomes for o in group):
-            if outcome.error and outcome.error.startswith(_STUB):
-                lines = [Line(test, "FAIL") for test in self.tests]
-                return Report(self.name, lines, outcome.error.removeprefix(_STUB) or "a stub")
+        every = [outcome for group in outcomes for outcome in group]
+        if every and all(map(_is_to_do, every)):
+            lines = [Line(test, "todo") for test in self.tests]
+            return Report(self.name, lines, every[0].error.removeprefix(_STUB) or "a stub")
         seen = [
             [observed(test, args, outcome) for args, outcome in zip(group, results, strict=True)]
             for test, group, results in zip(self.tests, cases, outcomes, strict=True)
@@ -215,7 +230,8 @@ class Exercise:
             Line(test, _status(test, message, values_right), message)
             for test, message in zip(self.tests, messages, strict=True)
         ]
-        named = self._name_mistake(cases, seen) if any(messages) else None
+        failed = any(line.status == "FAIL" for line in lines)
+        named = self._name_mistake(cases, seen) if failed else None
         return Report(self.name, lines, mistake=named)
 
     def evaluate(self, answer: Callable[..., Any], seed: int = VISIBLE_SEED) -> Report:
@@ -227,10 +243,12 @@ class Exercise:
     def _first_message(self, test: Test, cases: list[tuple], seen: list[Outcome]) -> str | None:
         for args, outcome in zip(cases, seen, strict=True):
             if message := self._message(test, args, outcome):
-                return f"{message}\nfor {self._describe(args)}" if args else message
+                return f"{message}\nfor {self._describe(test, args)}" if args else message
         return None
 
     def _message(self, test: Test, args: tuple, seen: Outcome) -> str | None:
+        if _is_to_do(seen):
+            return f"{_TO_DO} ({seen.error.removeprefix(_STUB)})"
         if seen.error:
             return seen.error
         if seen.changed:
@@ -248,7 +266,9 @@ class Exercise:
     def _names(self) -> list[str]:
         return list(inspect.signature(self.reference).parameters)
 
-    def _describe(self, args: tuple) -> str:
+    def _describe(self, test: Test, args: tuple) -> str:
+        if test.probe is probes.program:
+            return args[1]  # lines to copy into a cell
         named = zip(self._names(), args, strict=False)
         return ", ".join(f"{name} = {show(plain(value))}" for name, value in named)
 
@@ -257,6 +277,7 @@ class Exercise:
             (test, args, outcome)
             for test, group, results in zip(self.tests, cases, seen, strict=True)
             for args, outcome in zip(group, results, strict=True)
+            if not _is_to_do(outcome)
         ]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
@@ -292,9 +313,13 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def _is_to_do(outcome: Outcome) -> bool:
+    return bool(outcome.error) and outcome.error.startswith(_STUB)
+
+
 def _status(test: Test, message: str | None, values_right: bool) -> str:
     if message:
-        return "FAIL"
+        return "todo" if message.startswith(_TO_DO) else "FAIL"
     return "held" if test.property and not values_right else "ok"
 
 
