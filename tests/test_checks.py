@@ -5,6 +5,7 @@ tests/right_answers (the same answers found by other ways).
 """
 
 import ast
+import gc
 import importlib
 import itertools
 import math
@@ -60,6 +61,15 @@ each_exercise = pytest.mark.parametrize(
 each_mistake = pytest.mark.parametrize(
     ("exercise", "mistake"), MISTAKES, ids=[f"{ex.name}-{m.name}" for ex, m in MISTAKES]
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _what_is_loaded_is_no_garbage():
+    """Or each search for garbage looks at all of torch: graphs of many nodes make many searches."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def master(chapter):

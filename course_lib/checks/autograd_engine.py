@@ -11,16 +11,17 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from operator import attrgetter
+from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor
 
 from ..data import moons
 from .draws import normal, uniform
-from .exercise import TOO_DEEP, Exercise, Mistake, Test, numbers, parts, shapes
+from .exercise import TOO_DEEP, Exercise, Mistake, Test, numbers, parts
 from .probes import program
-from .values import show
+from .values import difference, show
 
 # ---- programs, and classes to run them with
 
@@ -34,8 +35,26 @@ def _draw(g: Generator, count: int) -> list[str]:
     return [f"{x:.1f}" for x in (sizes * signs).tolist()]
 
 
-def _variables(code: str) -> list[str]:
-    return sorted(set(re.findall(r"\b[abc]\b", code)))
+def _cases(name: str, arguments: int, *lines: str, results: str = "") -> Callable:
+    """A program for each line: it makes those of a, b and c that the line names, of drawn numbers.
+
+    Without ``results`` these are the gradients of what it makes.
+    """
+
+    def cases(g: Generator) -> list[tuple]:
+        drawn = _draw(g, 3 * arguments)
+        made = {x: f"{x} = {name}({', '.join(drawn[i::3])})" for i, x in enumerate("abc")}
+        programs = []
+        for line in lines:
+            used = [x for x in made if re.search(rf"\b{x}\b", line)]
+            code = "; ".join([*(made[x] for x in used), line])
+            programs.append((name, code, results or ", ".join(f"{x}.grad" for x in used)))
+        return programs
+
+    return cases
+
+
+Ran = partial(Test, probe=program)
 
 
 def _operator(rule: str, reflected: bool = False) -> Callable:
@@ -47,7 +66,7 @@ def _operator(rule: str, reflected: bool = False) -> Callable:
 class _Number:
     """A number with operators; a mistake replaces a rule or a method."""
 
-    rules: dict[str, Callable]
+    rules: ClassVar[dict[str, Callable]]
 
     __add__, __radd__ = _operator("add"), _operator("add", reflected=True)
     __sub__, __rsub__ = _operator("sub"), _operator("sub", reflected=True)
@@ -66,31 +85,56 @@ def _not_mine(self: _Number, other: object) -> object:
     return NotImplemented
 
 
-NO_REFLECTED = dict.fromkeys(("__radd__", "__rsub__", "__rmul__", "__rtruediv__"), _not_mine)
+REFLECTED = ("__radd__", "__rsub__", "__rmul__", "__rtruediv__")
+FROM_THE_RIGHT = {"__rsub__": _operator("sub"), "__rtruediv__": _operator("div")}
+
+
+def _with_numbers(base: type, own_kind_only: Callable) -> list[Mistake]:
+    """What goes wrong between an object of a class and a plain number."""
+    return [
+        Mistake(
+            "knows no numbers on the left",
+            _with(base, dict.fromkeys(REFLECTED, _not_mine)),
+            "a * 3 works but 3 * a does not: Python asks the number first, then your class for "
+            "__radd__, __rsub__, __rmul__ and __rtruediv__; write these too",
+        ),
+        Mistake(
+            "knows no numbers",
+            _with(base, {"_apply": own_kind_only}),
+            "your operators look for an attribute that a plain number does not have; make an "
+            "object of your class of it first",
+        ),
+        Mistake(
+            "takes 2 - a for a - 2",
+            _with(base, {"__rsub__": FROM_THE_RIGHT["__rsub__"]}),
+            "your 2 - a gives a - 2: in __rsub__(self, other) the other one stands on the left, "
+            "so it is other - self",
+        ),
+        Mistake(
+            "takes 4 / a for a / 4",
+            _with(base, {"__rtruediv__": FROM_THE_RIGHT["__rtruediv__"]}),
+            "your 4 / a gives a / 4: in __rtruediv__(self, other) the other one stands on the "
+            "left, so it is other / self",
+        ),
+        Mistake(
+            "takes both for the other way round",
+            _with(base, FROM_THE_RIGHT),
+            "your 2 - a gives a - 2 and your 4 / a gives a / 4: in a reflected method the other "
+            "one stands on the left, so the order matters",
+        ),
+    ]
 
 
 # 3.6 Dual
 
 
-def _dual(*lines: str) -> Callable[[Generator], list[tuple]]:
-    """A program for each line, on dual numbers a, b, c with values and slopes of their own."""
-
-    def cases(g: Generator) -> list[tuple]:
-        return [_dual_program(line, _draw(g, 2 * len(_variables(line)))) for line in lines]
-
-    return cases
-
-
-def _dual_program(line: str, drawn: list[str]) -> tuple:
-    pairs = zip(_variables(line), drawn[::2], drawn[1::2], strict=True)
-    inputs = "; ".join(f"{name} = Dual({value}, {slope})" for name, value, slope in pairs)
-    return "Dual", f"{inputs}; {line}", "y.value, y.slope"
+_dual = partial(_cases, "Dual", 2, results="y.value, y.slope")
 
 
 def _seeded(g: Generator) -> list[tuple]:
     """A derivative by one variable at a time: the slope 1 goes in at one place."""
     a, b, c = _draw(g, 3)
-    line = "y = (a * a - 3 * b) / (b + 2 * c) + (a * c).tanh()"
+    line = "y = (a * a - 3 * b) / (c * c + 2) + (b * c).tanh()"
     at = [f"a = Dual({a}, {i}); b = Dual({b}, {j}); c = Dual({c}, {k})" for i, j, k in SEEDS]
     return [("Dual", f"{inputs}; {line}", "y.value, y.slope") for inputs in at]
 
@@ -101,7 +145,7 @@ SEEDS = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 class _Dual(_Number):
     """Forward mode; a rule maps values and slopes to a value and a slope."""
 
-    rules = {
+    rules: ClassVar = {
         "add": lambda a, da, b, db: (a + b, da + db),
         "sub": lambda a, da, b, db: (a - b, da - db),
         "mul": lambda a, da, b, db: (a * b, da * b + a * db),
@@ -149,21 +193,19 @@ DUAL = Exercise(
     minutes=25,
     reference=_line,
     tests=[
-        Test("adds and subtracts", _dual("y = a + b", "y = a - b"), probe=program),
-        Test("multiplies, with the product rule", _dual("y = a * b", "y = a * a"), probe=program),
-        Test("divides, with the quotient rule", _dual("y = a / b"), probe=program),
-        Test("has a tanh, with the chain rule", _dual("y = a.tanh()"), probe=program),
-        Test(
+        Ran("adds and subtracts", _dual("y = a + b", "y = a - b")),
+        Ran("multiplies, with the product rule", _dual("y = a * b", "y = a * a")),
+        Ran("divides, with the quotient rule", _dual("y = a / b")),
+        Ran("has a tanh, with the chain rule", _dual("y = a.tanh()")),
+        Ran(
             "takes a number on the right",
             _dual("y = a + 2", "y = a - 2", "y = a * 3", "y = a / 4"),
-            probe=program,
         ),
-        Test(
+        Ran(
             "takes a number on the left",
             _dual("y = 2 + a", "y = 2 - a", "y = 3 * a", "y = 4 / a"),
-            probe=program,
         ),
-        Test("differentiates a whole formula", _seeded, points=2, probe=program),
+        Ran("differentiates a whole formula", _seeded, 2),
     ],
     mistakes=[
         Mistake(
@@ -229,36 +271,7 @@ DUAL = Exercise(
             "you gave a plain number the slope 1; a constant does not move, so its slope is 0 "
             "(the 1 is for the variable by which one differentiates)",
         ),
-        Mistake(
-            "knows no numbers on the left",
-            _with(_Dual, NO_REFLECTED),
-            "a * 3 works but 3 * a does not: Python asks the number first, then your class for "
-            "__radd__, __rsub__, __rmul__ and __rtruediv__; write these too",
-        ),
-        Mistake(
-            "knows no numbers",
-            _with(_Dual, {"_apply": _duals_only}),
-            "your operators ask a plain number for its value and slope, and it has none; make a "
-            "Dual with slope 0 of it first",
-        ),
-        Mistake(
-            "takes 2 - a for a - 2",
-            _with(_Dual, {"__rsub__": _operator("sub")}),
-            "your 2 - a gives a - 2: in __rsub__(self, other) the other one stands on the left, "
-            "so it is other - self",
-        ),
-        Mistake(
-            "takes 4 / a for a / 4",
-            _with(_Dual, {"__rtruediv__": _operator("div")}),
-            "your 4 / a gives a / 4: in __rtruediv__(self, other) the other one stands on the "
-            "left, so it is other / self",
-        ),
-        Mistake(
-            "takes both left operations for right ones",
-            _with(_Dual, {"__rsub__": _operator("sub"), "__rtruediv__": _operator("div")}),
-            "your 2 - a gives a - 2 and your 4 / a gives a / 4: in a reflected method the other "
-            "one stands on the left, so the order matters",
-        ),
+        *_with_numbers(_Dual, _duals_only),
         Mistake(
             "forgets the inner slope of tanh",
             _with(_Dual, tanh=lambda a, da: (math.tanh(a), 1 - math.tanh(a) ** 2)),
@@ -289,88 +302,77 @@ DUAL = Exercise(
 # 3.7 Value
 
 
-def _value(*lines: str) -> Callable[[Generator], list[tuple]]:
-    """A program for each line, which computes y from a, b and c and goes back from it."""
-
-    def cases(g: Generator) -> list[tuple]:
-        return [_value_program(line, _draw(g, len(_variables(line)))) for line in lines]
-
-    return cases
+def _value(*lines: str, results: str = "") -> Callable[[Generator], list[tuple]]:
+    """Programs that compute y and go back from it."""
+    return _cases("Value", 1, *[f"{line}; y.backward()" for line in lines], results=results)
 
 
-def _value_program(line: str, drawn: list[str]) -> tuple:
-    names = _variables(line)
-    inputs = "; ".join(f"{n} = Value({x})" for n, x in zip(names, drawn, strict=True))
-    grads = ", ".join(f"{n}.grad" for n in names)
-    return "Value", f"{inputs}; {line}; y.backward()", grads
+def _calls(*lines: str) -> Callable[[Generator], list[tuple]]:
+    """Two results, one after the other, and what happens to the gradients in between."""
+    first, second = "y = a * b - a; y.backward()", "y = a * a + 2 * b; y.backward()"
+    return _cases("Value", 1, *["; ".join([first, *line, second]) for line in lines])
 
 
-def _values_alone(g: Generator) -> list[tuple]:
-    a, b, c = _draw(g, 3)
-    inputs = f"a = Value({a}); b = Value({b}); c = Value({c})"
-    lines = ("y = a * b + c", "y = a - b / c", "y = (a + b) ** 3", "y = (a * c).tanh()")
-    return [("Value", f"{inputs}; {line}", "y.data") for line in lines]
+VALUES_ALONE = _cases(
+    "Value",
+    1,
+    *("y = a * b + c", "y = a - b / c", "y = (a + b) ** 3", "y = (a * c).tanh()"),
+    results="y.data",
+)
+BESIDE_NUMBERS = _value(
+    *("y = a + 2", "y = a - 2", "y = a * 3", "y = a / 4"),
+    *("y = 2 + a", "y = 2 - a", "y = 3 * a", "y = 4 / a"),
+    results="y.data, a.grad",
+)
+DIAMONDS = _value(
+    "h = a * b; y = h + h * c",
+    "h = a * b; y = h * c + h",
+    "h = a * b; k = h.tanh(); y = (h - k) * (h + c)",
+)
+BYSTANDERS = _value(
+    "h = b * c; y = a * b", results="a.grad, b.grad, c.grad, a.data, b.data, c.data"
+)
+CHAIN = _value("y = sum([a] * 1500, b)")
 
 
-def _numbers_beside(g: Generator) -> list[tuple]:
-    (a,) = _draw(g, 1)
-    lines = ("a + 2", "a - 2", "a * 3", "a / 4", "2 + a", "2 - a", "3 * a", "4 / a")
-    codes = [f"a = Value({a}); y = {line}; y.backward()" for line in lines]
-    return [("Value", code, "y.data, a.grad") for code in codes]
+def _counts_every_use(args: tuple, grads: Any) -> str | None:
+    return difference(grads, {"a.grad": 1500.0, "b.grad": 1.0})
 
 
-def _calls(g: Generator) -> list[tuple]:
-    a, b = _draw(g, 2)
-    start = f"a = Value({a}); b = Value({b}); y = a * b - a; y.backward()"
-    again = "y = a * a + 2 * b; y.backward()"
-    return [
-        ("Value", f"{start}; {again}", "a.grad, b.grad"),
-        ("Value", f"{start}; a.grad = 0; {again}", "a.grad, b.grad"),
-    ]
-
-
-def _bystanders(g: Generator) -> list[tuple]:
-    a, b, c = _draw(g, 3)
-    inputs = f"a = Value({a}); b = Value({b}); c = Value({c})"
-    results = "a.grad, b.grad, c.grad, a.data, b.data"
-    return [("Value", f"{inputs}; h = b * c; y = a * b; y.backward()", results)]
+BIRTHS = itertools.count()
+BIRTH = attrgetter("birth")
 
 
 class _Value(_Number):
-    """Reverse mode; a rule maps numbers to a number and its slope by each of them."""
+    """Reverse mode; a rule maps two numbers to a result and its slope by each of them."""
 
-    rules = {
+    rules: ClassVar = {
         "add": lambda a, b: (a + b, 1.0, 1.0),
         "sub": lambda a, b: (a - b, 1.0, -1.0),
         "mul": lambda a, b: (a * b, b, a),
         "div": lambda a, b: (a / b, 1 / b, -a / b**2),
-        "pow": lambda a, n: (a**n, n * a ** (n - 1), None),
-        "tanh": lambda a: (math.tanh(a), 1 - math.tanh(a) ** 2),
+        "pow": lambda a, n: (a**n, n * a ** (n - 1), 0.0),
+        "tanh": lambda a, _: (math.tanh(a), 1 - math.tanh(a) ** 2, 0.0),
     }
-    births = itertools.count()
 
     def __init__(self, data: float, inputs: Iterable[tuple[_Value, float]] = ()) -> None:
-        self.data, self.grad, self.inputs = data, 0.0, list(inputs)
-        self.birth = next(self.births)
+        self.data, self.grad, self.inputs = data, 0.0, inputs
+        self.birth = next(BIRTHS)
 
-    def _apply(self, rule: str, *operands: _Value | float) -> _Value:
-        data, *slopes = self.rules[rule](*[_data(x) for x in operands])
-        pairs = zip(operands, slopes, strict=True)
-        return type(self)(data, [(x, s) for x, s in pairs if isinstance(x, _Value)])
+    def _apply(self, rule: str, a: _Value | float, b: _Value | float = 0.0) -> _Value:
+        a, b = _as_value(a), _as_value(b)
+        data, by_a, by_b = self.rules[rule](a.data, b.data)
+        return type(self)(data, ((a, by_a), (b, by_b)))
 
     def backward(self) -> None:
         self.grad = 1.0
-        for node in sorted(_ancestors(self), key=_birth, reverse=True):
+        for node in sorted(_ancestors(self), key=BIRTH, reverse=True):
             for x, slope in node.inputs:
                 x.grad += slope * node.grad
 
 
-def _data(x: _Value | float) -> float:
-    return x.data if isinstance(x, _Value) else x
-
-
-def _birth(node: _Value) -> int:
-    return node.birth
+def _as_value(x: _Value | float) -> _Value:
+    return x if isinstance(x, _Value) else _Value(x)
 
 
 def _ancestors(root: _Value) -> set[_Value]:
@@ -389,7 +391,7 @@ def _walked(pass_on: Callable[[_Value, _Value, float], None], seed: float = 1.0)
 
     def backward(self: _Value) -> None:
         self.grad = seed
-        for node in sorted(_ancestors(self), key=_birth, reverse=True):
+        for node in sorted(_ancestors(self), key=BIRTH, reverse=True):
             for x, slope in node.inputs:
                 pass_on(node, x, slope)
 
@@ -473,7 +475,7 @@ def _keeps_the_tape(self: _Value) -> None:
     nodes = _ancestors(self)
     nodes = nodes.union(*(getattr(node, "earlier", ()) for node in nodes))
     self.grad = 1.0
-    for node in sorted(nodes, key=_birth, reverse=True):
+    for node in sorted(nodes, key=BIRTH, reverse=True):
         node.earlier = nodes
         for x, slope in node.inputs:
             x.grad += slope * node.grad
@@ -492,10 +494,10 @@ def _none_is_zero(node: _Value, x: _Value, slope: float) -> None:
     x.grad = (x.grad or 0.0) + slope * node.grad
 
 
-def _values_only(self: _Value, rule: str, *operands: _Value) -> _Value:
-    if rule != "pow":
-        [x.data for x in operands]
-    return _Value._apply(self, rule, *operands)
+def _values_only(self: _Value, rule: str, a: _Value, b: _Value | float = 0.0) -> _Value:
+    if rule not in ("pow", "tanh"):
+        _ = a.data, b.data  # a number has none
+    return _Value._apply(self, rule, a, b)
 
 
 TOO_EARLY = (
@@ -512,46 +514,18 @@ VALUE = Exercise(
     minutes=60,
     reference=_Value,
     tests=[
-        Test("computes with its data", _values_alone, probe=program),
-        Test(
-            "goes back through + - * /",
-            _value("y = a + b", "y = a - b", "y = a * b", "y = a / b"),
-            probe=program,
+        Ran("computes with its data", VALUES_ALONE),
+        Ran(
+            "goes back through + - * /", _value("y = a + b", "y = a - b", "y = a * b", "y = a / b")
         ),
-        Test(
-            "goes back through ** and tanh",
-            _value("y = a ** 3", "y = a ** -2", "y = a.tanh()"),
-            probe=program,
-        ),
-        Test(
-            "goes back through a whole formula",
-            _value("y = ((a * b - c) / a).tanh() * b"),
-            probe=program,
-        ),
-        Test("takes numbers on either side", _numbers_beside, probe=program),
-        Test(
-            "adds up what every use brings",
-            _value("y = a + a", "y = a * a", "y = a * b - a * c"),
-            probe=program,
-        ),
-        Test(
-            "passes a gradient on when it is complete",
-            _value(
-                "h = a * b; y = h + h * c",
-                "h = a * b; y = h * c + h",
-                "h = a * b; k = h.tanh(); y = (h - k) * (h + c)",
-            ),
-            points=2,
-            probe=program,
-        ),
-        Test("adds up over calls, until you set grad to 0", _calls, probe=program),
-        Test("leaves alone what does not matter", _bystanders, probe=program),
-        Test(
-            "survives a chain of 5,000 additions",
-            _value("y = sum([a] * 5000, b)"),
-            points=2,
-            probe=program,
-        ),
+        Ran("goes back through ** and tanh", _value("y = a ** 3", "y = a ** -2", "y = a.tanh()")),
+        Ran("goes back through a whole formula", _value("y = ((a * b - c) / a).tanh() * b")),
+        Ran("takes numbers on either side", BESIDE_NUMBERS),
+        Ran("adds up what every use brings", _value("y = a + a", "y = a * a", "y = a * b - a * c")),
+        Ran("waits until a gradient is complete", DIAMONDS, 2),
+        Ran("adds up over calls until grad is set to 0", _calls([], ["a.grad = 0"])),
+        Ran("leaves alone what does not matter", BYSTANDERS),
+        Ran("survives a chain of 1,500 additions", CHAIN, 2, judge=_counts_every_use),
     ],
     mistakes=[
         Mistake(
@@ -638,60 +612,31 @@ VALUE = Exercise(
         ),
         Mistake(
             "forgets the exponent as a factor",
-            _with(_Value, pow=lambda a, n: (a**n, a ** (n - 1), None)),
+            _with(_Value, pow=lambda a, n: (a**n, a ** (n - 1), 0.0)),
             "the slope of your a ** n lacks the factor n: it is n · a ** (n - 1)",
         ),
         Mistake(
             "does not lower the exponent",
-            _with(_Value, pow=lambda a, n: (a**n, n * a**n, None)),
+            _with(_Value, pow=lambda a, n: (a**n, n * a**n, 0.0)),
             "the slope of your a ** n keeps the exponent; it is one lower: n · a ** (n - 1)",
         ),
         Mistake(
             "squares the input of tanh",
-            _with(_Value, tanh=lambda a: (math.tanh(a), 1 - a**2)),
+            _with(_Value, tanh=lambda a, _: (math.tanh(a), 1 - a**2, 0.0)),
             "you wrote 1 - a² for the slope of tanh; it is 1 - tanh²(a): square what came out, "
             "not what went in",
         ),
         Mistake(
             "forgets the square of tanh",
-            _with(_Value, tanh=lambda a: (math.tanh(a), 1 - math.tanh(a))),
+            _with(_Value, tanh=lambda a, _: (math.tanh(a), 1 - math.tanh(a), 0.0)),
             "you wrote 1 - tanh(a) for the slope of tanh; the square is missing: 1 - tanh²(a)",
         ),
         Mistake(
             "passes the gradient through tanh",
-            _with(_Value, tanh=lambda a: (math.tanh(a), 1.0)),
+            _with(_Value, tanh=lambda a, _: (math.tanh(a), 1.0, 0.0)),
             "your tanh hands the gradient on unchanged; multiply it by the slope, 1 - tanh²(a)",
         ),
-        Mistake(
-            "knows no numbers on the left",
-            _with(_Value, NO_REFLECTED),
-            "a * 3 works but 3 * a does not: Python asks the number first, then your class for "
-            "__radd__, __rsub__, __rmul__ and __rtruediv__; write these too",
-        ),
-        Mistake(
-            "knows no numbers",
-            _with(_Value, {"_apply": _values_only}),
-            "your operators ask a plain number for its .data, and it has none; make a Value of it "
-            "first",
-        ),
-        Mistake(
-            "takes 2 - a for a - 2",
-            _with(_Value, {"__rsub__": _operator("sub")}),
-            "your 2 - a gives a - 2: in __rsub__(self, other) the other one stands on the left, "
-            "so it is other - self",
-        ),
-        Mistake(
-            "takes 4 / a for a / 4",
-            _with(_Value, {"__rtruediv__": _operator("div")}),
-            "your 4 / a gives a / 4: in __rtruediv__(self, other) the other one stands on the "
-            "left, so it is other / self",
-        ),
-        Mistake(
-            "takes both left operations for right ones",
-            _with(_Value, {"__rsub__": _operator("sub"), "__rtruediv__": _operator("div")}),
-            "your 2 - a gives a - 2 and your 4 / a gives a / 4: in a reflected method the other "
-            "one stands on the left, so the order matters",
-        ),
+        *_with_numbers(_Value, _values_only),
     ],
 )
 
@@ -834,8 +779,7 @@ TRAIN_ON_MOONS = Exercise(
         Test("moves the output layer by one step", _runs(1), 1, _some("w2", "b2"), atol=1e-5),
         Test("moves the hidden layer by one step", _runs(1), 1, _some("W1", "b1"), atol=1e-5),
         Test("takes as many steps as it is told", _runs(3), 2, _some(*PARAMETERS), atol=1e-5),
-        Test("brings the loss down", _runs(10), 1, _loss_reached, _has_learned),
-        Test("gives back the shapes it got", _runs(1), observe=shapes, property=True),
+        Test("brings the loss down", _runs(5), 1, _loss_reached, _has_learned),
     ],
     mistakes=[
         Mistake(
@@ -870,17 +814,17 @@ TRAIN_ON_MOONS = Exercise(
         Mistake(
             "moves the output layer only",
             _trainer(rates=(0.0, 0.0, 1.0, 1.0)),
-            "W1 and b1 did not move; backward gives their gradients too, so update all four",
+            "your hidden layer, W1 and b1, did not move; it has gradients too: update all four parameters",
         ),
         Mistake(
             "moves the hidden layer only",
             _trainer(rates=(1.0, 1.0, 0.0, 0.0)),
-            "w2 and b2 did not move; backward gives their gradients too, so update all four",
+            "your output layer, w2 and b2, did not move; it has gradients too: update all four parameters",
         ),
         Mistake(
             "moves the weights only",
             _trainer(rates=(1.0, 0.0, 1.0, 0.0)),
-            "b1 and b2 did not move; biases learn as weights do: b - lr * b.grad",
+            "your biases did not move; they learn as weights do: b - lr * b.grad",
         ),
         Mistake(
             "moves nothing",

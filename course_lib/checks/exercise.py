@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ from .probes import Outcome, outcome_of
 from .values import difference, plain, show
 
 VISIBLE_SEED = 0
+NESTED_CALLS = 1000  # Python's default
 _STUB = "raised NotImplementedError: "  # how the outcome of an unfinished answer begins
 _TO_DO = "not done yet"  # how the message on one begins
 
@@ -42,12 +44,10 @@ NUMBER_ON_THE_LEFT = (
     "Python asks the number on the left first, and it knows nothing of your class; then it asks "
     "yours for the reflected method: __radd__, __rsub__, __rmul__ or __rtruediv__"
 )
-NO_RETURN = (
-    "a function or method returned None where something was needed; is a `return` missing?"
-)
+NO_RETURN = "a function or method returned None where something was needed; is a `return` missing?"
 TOO_DEEP = (
-    "your code calls itself once per step of the graph, and Python stops such nesting after a few "
-    "thousand calls; walk the graph in a loop, with a list of your own"
+    "your function calls itself again and again, and Python stops that after a thousand calls; "
+    "use a loop and a list of what is still to do (if small inputs fail too, it never stops at all)"
 )
 # What the commonest errors of Python and torch mean, where no mistake is recognised.
 TRANSLATIONS = (
@@ -236,7 +236,7 @@ class Exercise:
 
     def evaluate(self, answer: Callable[..., Any], seed: int = VISIBLE_SEED) -> Report:
         """Run and judge in this process."""
-        with _one_thread():
+        with _alike_everywhere():
             cases = self.cases(seed)
             return self.judge(cases, self.run(answer, cases))
 
@@ -303,14 +303,20 @@ class Exercise:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """On a busy machine threads wait for one another: small tensors take 50 times as long."""
-    before = torch.get_num_threads()
+def _alike_everywhere() -> Iterator[None]:
+    """One thread and Python's own limit of recursion, so that no setting tips a verdict.
+
+    On a busy machine threads wait for one another: small tensors take 50 times as long. Notebooks
+    often allow three times as many nested calls as Python does by itself.
+    """
+    threads, calls = torch.get_num_threads(), sys.getrecursionlimit()
     torch.set_num_threads(1)
+    sys.setrecursionlimit(min(calls, NESTED_CALLS))
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        sys.setrecursionlimit(calls)
 
 
 def _is_to_do(outcome: Outcome) -> bool:
@@ -363,6 +369,8 @@ def shapes(args: tuple, value: Any) -> Any:
         return torch.zeros(value.shape)
     if isinstance(value, tuple):
         return tuple(shapes(args, part) for part in value)
+    if isinstance(value, dict):
+        return {key: shapes(args, part) for key, part in value.items()}
     return 0 if isinstance(value, bool | int | float) else value
 
 
