@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 
 from ..data import moons
 from .draws import normal, uniform
-from .exercise import TOO_DEEP, Exercise, Mistake, Test, numbers, parts
+from .exercise import Exercise, Mistake, Test, numbers, parts
 from .probes import program
 from .values import difference, show
 
@@ -55,6 +55,8 @@ def _cases(name: str, arguments: int, *lines: str, results: str = "") -> Callabl
 
 
 Ran = partial(Test, probe=program)
+RIGHT = ("y = a + 2", "y = a - 2", "y = a * 3", "y = a / 4")
+LEFT = ("y = 2 + a", "y = 2 - a", "y = 3 * a", "y = 4 / a")
 
 
 def _operator(rule: str, reflected: bool = False) -> Callable:
@@ -197,14 +199,8 @@ DUAL = Exercise(
         Ran("multiplies, with the product rule", _dual("y = a * b", "y = a * a")),
         Ran("divides, with the quotient rule", _dual("y = a / b")),
         Ran("has a tanh, with the chain rule", _dual("y = a.tanh()")),
-        Ran(
-            "takes a number on the right",
-            _dual("y = a + 2", "y = a - 2", "y = a * 3", "y = a / 4"),
-        ),
-        Ran(
-            "takes a number on the left",
-            _dual("y = 2 + a", "y = 2 - a", "y = 3 * a", "y = 4 / a"),
-        ),
+        Ran("takes a number on the right", _dual(*RIGHT)),
+        Ran("takes a number on the left", _dual(*LEFT)),
         Ran("differentiates a whole formula", _seeded, 2),
     ],
     mistakes=[
@@ -318,11 +314,6 @@ VALUES_ALONE = _cases(
     1,
     *("y = a * b + c", "y = a - b / c", "y = (a + b) ** 3", "y = (a * c).tanh()"),
     results="y.data",
-)
-BESIDE_NUMBERS = _value(
-    *("y = a + 2", "y = a - 2", "y = a * 3", "y = a / 4"),
-    *("y = 2 + a", "y = 2 - a", "y = 3 * a", "y = 4 / a"),
-    results="y.data, a.grad",
 )
 DIAMONDS = _value(
     "h = a * b; y = h + h * c",
@@ -520,8 +511,9 @@ VALUE = Exercise(
         ),
         Ran("goes back through ** and tanh", _value("y = a ** 3", "y = a ** -2", "y = a.tanh()")),
         Ran("goes back through a whole formula", _value("y = ((a * b - c) / a).tanh() * b")),
-        Ran("takes numbers on either side", BESIDE_NUMBERS),
-        Ran("adds up what every use brings", _value("y = a + a", "y = a * a", "y = a * b - a * c")),
+        Ran("takes a number on the right", _value(*RIGHT, results="y.data, a.grad")),
+        Ran("takes a number on the left", _value(*LEFT, results="y.data, a.grad")),
+        Ran("adds up what every use brings", _value("y = a + a", "y = a * a", "y = a * b + a * c")),
         Ran("waits until a gradient is complete", DIAMONDS, 2),
         Ran("adds up over calls until grad is set to 0", _calls([], ["a.grad = 0"])),
         Ran("leaves alone what does not matter", BYSTANDERS),
@@ -561,7 +553,12 @@ VALUE = Exercise(
             "each step calls itself; put all values into an order first, in a loop: a value after "
             "all that use it",
         ),
-        Mistake("sorts by recursion", _with(_Value, {"backward": _by_recursion}), TOO_DEEP),
+        Mistake(
+            "sorts by recursion",
+            _with(_Value, {"backward": _by_recursion}),
+            "your gradients are right, but your function calls itself once per step of the graph, "
+            "and Python stops that after a thousand calls; use a loop and a list of what is to do",
+        ),
         Mistake(
             "sets all gradients to 0 first",
             _with(_Value, {"backward": _starts_afresh}),
@@ -814,12 +811,14 @@ TRAIN_ON_MOONS = Exercise(
         Mistake(
             "moves the output layer only",
             _trainer(rates=(0.0, 0.0, 1.0, 1.0)),
-            "your hidden layer, W1 and b1, did not move; it has gradients too: update all four parameters",
+            "your hidden layer, W1 and b1, did not move; it has gradients too: update all four "
+            "parameters",
         ),
         Mistake(
             "moves the hidden layer only",
             _trainer(rates=(1.0, 1.0, 0.0, 0.0)),
-            "your output layer, w2 and b2, did not move; it has gradients too: update all four parameters",
+            "your output layer, w2 and b2, did not move; it has gradients too: update all four "
+            "parameters",
         ),
         Mistake(
             "moves the weights only",

@@ -44,6 +44,13 @@ NUMBER_ON_THE_LEFT = (
     "Python asks the number on the left first, and it knows nothing of your class; then it asks "
     "yours for the reflected method: __radd__, __rsub__, __rmul__ or __rtruediv__"
 )
+NUMBER_WITHIN = (
+    "a plain number came where your code expects an object with attributes; make an object of it "
+    "first (isinstance tells which of the two it is)"
+)
+NUMBER_OUTSIDE = (
+    "an operation of yours gave a plain number; each of its results must be an object of your class"
+)
 NO_RETURN = "a function or method returned None where something was needed; is a `return` missing?"
 TOO_DEEP = (
     "your function calls itself again and again, and Python stops that after a thousand calls; "
@@ -55,6 +62,8 @@ TRANSLATIONS = (
     (r"ubtraction.* bool tensor", SUBTRACTS_TRUTH_VALUES),
     (r"shapes cannot be multiplied|size mismatch|must match", SHAPES_DO_NOT_FIT),
     (r"RecursionError", TOO_DEEP),
+    (r"raised .*'(int|float)' object has no attribute", NUMBER_WITHIN),
+    (r"fails: '(int|float)' object has no attribute", NUMBER_OUTSIDE),
     (r"'NoneType'", NO_RETURN),
     (r"for [-+*/]: '(int|float)' and", NUMBER_ON_THE_LEFT),
 )
@@ -106,6 +115,7 @@ class Line:
     test: Test
     status: str  # "ok", "held" (a property, not paid yet), "todo" (unfinished) or "FAIL"
     message: str | None = None
+    mistake: Mistake | None = None  # of this test alone, where none explains the whole answer
 
 
 @dataclass(frozen=True)
@@ -129,7 +139,7 @@ class Report:
         rows = [f"{self.name}: {self.points}/{self.possible} points"]
         if self.not_done is not None:
             return f"{rows[0]}\n  {_TO_DO} ({self.not_done})"
-        told, hinted = set(), False
+        told, hints = set(), set()
         for line in self.lines:
             paid = ", paid once the values are right" if line.status == "held" else ""
             rows.append(f"  {line.status:<5} {line.test.name} ({line.test.points}{paid})")
@@ -138,10 +148,11 @@ class Report:
                 rows.append(_indented("the same as above" if said in told else said))
                 if given and said not in told:
                     rows.append(_indented(given))
-                hint = self.mistake.hint if self.mistake else translation(said)
-                if hint and not hinted and line.status == "FAIL":
+                known = self.mistake or line.mistake
+                hint = known.hint if known else translation(said)
+                if hint and hint not in hints and line.status == "FAIL":
                     rows.append(_indented(f"hint: {hint}"))
-                    hinted = True
+                    hints.add(hint)
                 told.add(said)
         return "\n".join(rows)
 
@@ -231,7 +242,12 @@ class Exercise:
             for test, message in zip(self.tests, messages, strict=True)
         ]
         failed = any(line.status == "FAIL" for line in lines)
-        named = self._name_mistake(cases, seen) if failed else None
+        named = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
+            if failed and not (named := self._name_mistake(cases, seen)):
+                groups = zip(lines, cases, seen, strict=True)
+                lines = [self._with_own_mistake(*group) for group in groups]
         return Report(self.name, lines, mistake=named)
 
     def evaluate(self, answer: Callable[..., Any], seed: int = VISIBLE_SEED) -> Report:
@@ -243,7 +259,8 @@ class Exercise:
     def _first_message(self, test: Test, cases: list[tuple], seen: list[Outcome]) -> str | None:
         for args, outcome in zip(cases, seen, strict=True):
             if message := self._message(test, args, outcome):
-                return f"{message}\nfor {self._describe(test, args)}" if args else message
+                told = not args or _is_to_do(outcome)
+                return message if told else f"{message}\nfor {self._describe(test, args)}"
         return None
 
     def _message(self, test: Test, args: tuple, seen: Outcome) -> str | None:
@@ -274,32 +291,43 @@ class Exercise:
 
     def _name_mistake(self, cases: list[list[tuple]], seen: list[list[Outcome]]) -> Mistake | None:
         calls = [
-            (test, args, outcome)
+            call
             for test, group, results in zip(self.tests, cases, seen, strict=True)
-            for args, outcome in zip(group, results, strict=True)
-            if not _is_to_do(outcome)
+            for call in _finished(test, group, results)
         ]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
-            if named := self._first_alike(calls):
-                return named
-            # Of one wrong value there are many ways to write it, and their slopes may differ where
-            # they overflow: the value alone then tells what went wrong.
-            values = [call for call in calls if call[0].probe is probes.call]
-            if len(values) < len(calls) and any(self._message(*call) for call in values):
-                return self._first_alike(values)
+        if named := next(self._alike(calls), None):
+            return named
+        # Of one wrong value there are many ways to write it, and their slopes may differ where
+        # they overflow: the value alone then tells what went wrong.
+        values = [call for call in calls if call[0].probe is probes.call]
+        if len(values) < len(calls) and any(self._message(*call) for call in values):
+            return next(self._alike(values), None)
         return None
 
-    def _first_alike(self, calls: list[tuple[Test, tuple, Outcome]]) -> Mistake | None:
-        """The first mistake with the same outcome in every call."""
+    def _with_own_mistake(self, line: Line, cases: list[tuple], seen: list[Outcome]) -> Line:
+        """Several methods of a class may be wrong at once: what one test alone says of them."""
+        if line.status != "FAIL" or line.test.probe is not probes.program:
+            return line
+        found = list(self._alike(_finished(line.test, cases, seen)))
+        named = found[0] if len({mistake.hint for mistake in found}) == 1 else None
+        return replace(line, mistake=named)
+
+    def _alike(self, calls: list[tuple[Test, tuple, Outcome]]) -> Iterator[Mistake]:
+        """The mistakes with the same outcome in every call."""
         for mistake in self.mistakes:
             made = (
                 (outcome, observed(test, args, outcome_of(mistake.answer, test.probe, args)))
                 for test, args, outcome in calls
             )
             if all(same_outcome(a, b) for a, b in made):  # stops at the first difference
-                return mistake
-        return None
+                yield mistake
+
+
+def _finished(
+    test: Test, cases: list[tuple], seen: list[Outcome]
+) -> list[tuple[Test, tuple, Outcome]]:
+    calls = zip(cases, seen, strict=True)
+    return [(test, args, outcome) for args, outcome in calls if not _is_to_do(outcome)]
 
 
 @contextmanager
