@@ -4,10 +4,13 @@ What is tested comes from course_lib/checks (exercises), solutions/ (the master'
 tests/right_answers (the same answers found by other ways).
 """
 
+import gc
 import importlib
 import itertools
+import math
 import pkgutil
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +24,14 @@ from course_lib import checks, plotting
 from course_lib.checks import probes
 from course_lib.checks.exercise import (
     IF_ON_A_TENSOR,
+    NESTED_CALLS,
+    NO_RETURN,
+    NUMBER_ON_THE_LEFT,
+    NUMBER_OUTSIDE,
+    NUMBER_WITHIN,
     SHAPES_DO_NOT_FIT,
     SUBTRACTS_TRUTH_VALUES,
+    TOO_DEEP,
     VISIBLE_SEED,
     Exercise,
     Mistake,
@@ -30,7 +39,10 @@ from course_lib.checks.exercise import (
     Unfit,
     checker,
     demo,
+    numbers,
     observed,
+    part,
+    parts,
     same_outcome,
     shapes,
     translation,
@@ -60,6 +72,15 @@ each_mistake = pytest.mark.parametrize(
     MISTAKES,
     ids=[f"{c}-{ex.name}-{m.name}" for c, ex, m in MISTAKES],
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _what_is_loaded_is_no_garbage():
+    """Or each search for garbage looks at all of torch: graphs of many nodes make many searches."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def other(chapter):
@@ -546,6 +567,50 @@ def test_what_an_observer_cannot_read_is_told():
     assert toy.evaluate(lambda X, dim: None).lines[0].message.startswith("returned None")
 
 
+def test_a_mistake_among_others_is_named_where_tests_are_apart():
+    def spoilt(*wrong):
+        return lambda op, x: x + 1 if op in wrong else {"double": 2 * x, "square": x * x}[op]
+
+    def about(op):
+        return Test(f"can {op}", lambda g: [(op, 5.0)])
+
+    hints = {op: Mistake(op, spoilt(op), f"you added one; {op} it") for op in ("double", "square")}
+    toy = replace(
+        TOY,
+        reference=spoilt(),
+        tests=[about("double"), about("square")],
+        mistakes=list(hints.values()),
+    )
+    both = spoilt("double", "square")
+    named = [line.mistake for line in replace(toy, apart=True).evaluate(both).lines]
+    assert named == list(hints.values())
+    assert replace(toy, apart=True).evaluate(spoilt("square")).mistake is hints["square"]
+    for unnamed in (toy.evaluate(both), replace(toy, apart=True).evaluate(lambda op, x: x + 2)):
+        assert "hint" not in str(unnamed)
+
+
+def test_the_parts_of_an_answer_are_read_by_name():
+    assert parts((1, 2), "w", "b") == (1, 2)
+    assert part(1, "w", "b")((), (1, 2)) == 2
+    for value, said in (((1,), r"\(1,\)"), (3.0, "3"), ({"w": 1}, r"\{'w': 1\}")):
+        with pytest.raises(Unfit, match=f"returned {said}, expected 2 values: w, b"):
+            parts(value, "w", "b")
+
+
+def test_numbers_are_read_or_refused():
+    for value in ((1, 2.5), [1, 2.5], torch.tensor([1, 2.5]), (torch.tensor(1), 2.5)):
+        assert torch.equal(numbers("w", value, (2,)), torch.tensor([1, 2.5], dtype=torch.float64))
+    for value, shape, said in (
+        ("abc", (), "w is 'abc', expected numbers"),
+        ((1, (2, 3)), (2,), "w is (1, (2, 3)), expected numbers"),
+        ((1, 2), (3,), "w has shape (2,), expected shape (3,)"),
+        ((1, 2), (), "w has shape (2,), expected a single number"),
+        (math.inf, (), "w is inf, expected finite numbers"),
+    ):
+        with pytest.raises(Unfit, match=f"^{re.escape(said)}$"):
+            numbers("w", value, shape)
+
+
 def test_outcomes_agree_by_value_error_and_change():
     assert same_outcome(Outcome(1.0), Outcome(1.0))
     assert not same_outcome(Outcome(1.0), Outcome(2.0))
@@ -556,14 +621,22 @@ def test_outcomes_agree_by_value_error_and_change():
     assert same_outcome(Outcome(error="returned [-1, 2e-05]"), Outcome(error="returned [0.5, 2]"))
     assert not same_outcome(Outcome(error="raised KeyError: a"), Outcome(error="raised OSError: a"))
     assert not same_outcome(Outcome(error="raised KeyError: a"), Outcome(1.0))
+    deep = "raised RecursionError: maximum recursion depth exceeded"
+    assert same_outcome(Outcome(error=deep), Outcome(error=f"{deep} in comparison"))
 
 
-def test_an_evaluation_gives_the_threads_back():
-    before = torch.get_num_threads()
+def test_an_evaluation_runs_alike_everywhere_and_gives_the_settings_back():
+    def settings():
+        return torch.get_num_threads(), sys.getrecursionlimit()
+
+    before = settings()
+    sys.setrecursionlimit(3 * NESTED_CALLS)
     seen = []
-    TOY.evaluate(lambda X, dim: seen.append(torch.get_num_threads()))
-    assert seen == [1, 1]
-    assert torch.get_num_threads() == before
+    TOY.evaluate(lambda X, dim: seen.append(settings()))
+    assert seen == [(1, NESTED_CALLS)] * 2
+    assert sys.getrecursionlimit() == 3 * NESTED_CALLS
+    sys.setrecursionlimit(before[1])
+    assert settings() == before
 
 
 def test_check_prints_the_report(capsys):
@@ -589,6 +662,139 @@ def test_the_gradient_probe_differentiates_by_the_first_argument_alone():
         return (z * y).mean()
 
     assert torch.equal(probes.gradient(product, z, y), y / 2)
+
+
+class Pair:
+    """A class as an answer: two numbers."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __add__(self, other):
+        return Pair(self.x + other.x, self.y + other.y)
+
+    def norm(self):
+        return math.hypot(self.x, self.y)
+
+
+def ran(name, line, results):
+    return Test(
+        name, lambda g: [("Pair", f"a = Pair(3, 4); {line}", results)], probe=probes.program
+    )
+
+
+PAIR = Exercise(
+    number="0.2",
+    title="A toy that is a class",
+    name="Pair",
+    difficulty=1,
+    minutes=5,
+    reference=Pair,
+    tests=[ran("adds", "b = a + a", "b.x, b.y"), ran("has a norm", "n = a.norm()", "n")],
+    mistakes=[],
+)
+
+
+def changed(**methods):
+    return type("Pair", (Pair,), methods)
+
+
+def test_a_class_is_judged_by_what_a_program_computes_with_it():
+    assert PAIR.evaluate(Pair).points == 2
+    text = str(PAIR.evaluate(changed(__add__=lambda a, b: Pair(a.x + b.x, a.y))))
+    assert text == (
+        "Pair: 1/2 points\n"
+        "  FAIL  adds (1)\n"
+        "        b.y: returned 4, expected 8\n"
+        "        for a = Pair(3, 4); b = a + a\n"
+        "  ok    has a norm (1)"
+    )
+
+
+def to_do(self, *others):
+    raise NotImplementedError("Exercise 0.2: the norm")
+
+
+def test_a_class_half_done_is_paid_for_its_half():
+    report = PAIR.evaluate(changed(norm=to_do))
+    assert str(report) == (
+        "Pair: 1/2 points\n"
+        "  ok    adds (1)\n"
+        "  todo  has a norm (1)\n"
+        "        not done yet (Exercise 0.2: the norm)"
+    )
+    assert report.not_done is None
+    assert PAIR.evaluate(changed(__init__=to_do)).not_done == "Exercise 0.2: the norm"
+
+
+def test_each_wrong_method_of_a_class_is_named():
+    """No mistake explains the whole, but each test has one that explains it alone."""
+    adds, measures = (lambda a, b: a), (lambda a: a.x + a.y)
+    first = Mistake("returns the first", changed(__add__=adds), "you returned the first")
+    sums = Mistake("sums", changed(norm=measures), "you summed")
+    exercise = replace(PAIR, mistakes=[first, sums])
+    report = exercise.evaluate(changed(__add__=adds, norm=measures))
+    assert report.mistake is None
+    assert [line.mistake for line in report.lines] == [first, sums]
+    assert re.findall("hint: (.*)", str(report)) == [first.hint, sums.hint]
+    two_ways = replace(exercise, mistakes=[first, replace(first, hint="or it was chance"), sums])
+    assert [line.mistake for line in two_ways.evaluate(Pair).lines] == [None, None]
+    report = two_ways.evaluate(changed(__add__=adds, norm=measures))
+    assert [line.mistake for line in report.lines] == [None, sums]  # the first could be either
+
+
+def test_what_is_done_is_named_though_the_rest_is_not():
+    wrong = changed(__add__=lambda a, b: a)
+    known = Mistake("returns the first", wrong, "you returned the first of the two")
+    exercise = replace(PAIR, mistakes=[known])
+    half = type("Pair", (wrong,), {"norm": to_do})
+    assert exercise.evaluate(half).mistake is known
+    assert exercise.evaluate(changed(norm=to_do)).mistake is None
+
+
+@pytest.mark.parametrize(
+    ("methods", "line", "said", "hint"),
+    [
+        ({}, "b = a.area()", "`b = a.area()` fails: 'Pair' object has no attribute 'area'", None),
+        (
+            {},
+            "b = 2 + a",
+            "`b = 2 + a` fails: unsupported operand type(s) for +: 'int' and 'Pair'",
+            NUMBER_ON_THE_LEFT,
+        ),
+        (
+            {},
+            "b = a + 2",
+            "raised AttributeError: 'int' object has no attribute 'x'",
+            NUMBER_WITHIN,
+        ),
+        (
+            {"__add__": lambda a, b: 7},
+            "b = (a + a).norm()",
+            "`b = (a + a).norm()` fails: 'int' object has no attribute 'norm'",
+            NUMBER_OUTSIDE,
+        ),
+        (
+            {"__add__": lambda a, b: None},
+            "b = (a + a) + a",
+            "`b = (a + a) + a` fails: unsupported operand type(s) for +: 'NoneType' and 'Pair'",
+            NO_RETURN,
+        ),
+        (
+            {"norm": lambda a: a.norm()},
+            "b = a.norm()",
+            "raised RecursionError: maximum recursion depth exceeded",
+            TOO_DEEP,
+        ),
+        ({"__init__": lambda a: None}, "b = a", "`a = Pair(3, 4)` fails: ", None),
+    ],
+)
+def test_what_a_class_lacks_is_told(methods, line, said, hint):
+    exercise = replace(PAIR, tests=[ran("works", line, "b")])
+    text = re.sub(r"\s+", " ", str(exercise.evaluate(changed(**methods))))
+    assert said in text
+    assert ("hint: " in text) == bool(hint)
+    assert (hint or "") in text
 
 
 def test_a_returned_function_is_not_called_an_error():

@@ -256,6 +256,9 @@ CUTS = {
     f"{SIGNATURE}\n    # secret\n    return k": f"{SIGNATURE}\n    {STUB}",
     "class N:\n    pass": f"class N:\n    {STUB}".replace("write f", "write N"),
     f"{FIELDS}    def f(self): return 1": f"{FIELDS}\n    def f(self):\n        {STUB}",
+    "class N:\n    def f(self): return 1\n    g = f\n    h = f": (
+        f"class N:\n    def f(self):\n        {STUB}\n\n    g = f\n    h = f"
+    ),
 }
 
 
@@ -271,8 +274,9 @@ def test_a_long_message_is_wrapped():
 
 
 def test_a_solution_cell_holds_no_constants():
-    with pytest.raises(CutError, match="holds `answer = 42`"):
-        cut_source("answer = 42", "1.1")
+    for source in ("answer = 42", "class N:\n    answer = 42", "f = g"):
+        with pytest.raises(CutError, match=f"holds `{source[-11:].strip()}`"):
+            cut_source(source, "1.1")
 
 
 def test_a_solution_needs_its_number(tmp_path):

@@ -57,8 +57,8 @@ def test_equal_values_do_not_differ(came, expected):
         ((1.0, 3.0), (1.0, 2.0), "value 2 of 2: returned 3, expected 2"),
         (((1.0, t([1.0])),), ((1.0, t([2.0])),), "value 1 of 1: value 2 of 2: returned [1]"),
         ({"w": 1.0}, {"w": 2.0}, "w: returned 1, expected 2"),
-        ({"v": 1.0}, {"w": 1.0}, "returned the keys ('v'), expected the keys ('w')"),
-        (1.0, {"w": 1.0}, "returned a single number, expected the keys ('w')"),
+        ({"v": 1.0}, {"w": 1.0}, "returned the keys ('v',), expected the keys ('w',)"),
+        (1.0, {"w": 1.0}, "returned a single number, expected the keys ('w',)"),
     ],
 )
 def test_a_difference_is_told(came, expected, said):
@@ -125,6 +125,7 @@ def test_same_tensor_is_exact():
         (t(2.0), "2"),
         (torch.zeros(13), "a tensor of shape (13,)"),
         ((1.0, [2.0, 3.0]), "(1, [2, 3])"),
+        (((), (0,), (0, 1), [2]), "((), (0,), (0, 1), [2])"),
         (tuple(range(20)), "(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...)"),
         ("x" * 100, "'" + "x" * 56 + "..."),
         (True, "True"),

@@ -1,7 +1,8 @@
 """Cut a learner's notebook from a master: solutions become stubs that raise.
 
-A cell tagged `solution` holds imports, functions and classes only. Imports, signatures, annotated
-fields and docstrings stay; each body becomes `raise NotImplementedError("Exercise 2.1: ...")`.
+A cell tagged `solution` holds imports, functions and classes only. Imports, signatures, docstrings,
+a class's annotated fields and its second names for a method (`__radd__ = __add__`) stay; each body
+becomes `raise NotImplementedError("Exercise 2.1: ...")`.
 Cells tagged `solution-only` go; markdown cells tagged `exercise-only` are only in the cut.
 """
 
@@ -101,20 +102,26 @@ def cut_function(source: str, node: ast.AST, number: str) -> str:
 
 
 def cut_class(source: str, node: ast.ClassDef, number: str) -> str:
-    """A class with its docstring, its annotated fields and its methods' stubs."""
+    """A class with its docstring, its fields, its methods' stubs and their second names."""
     indent = " " * (node.col_offset + 4)
     doc = doc_node(node)
     parts = [header(source, node)]
     if doc:
         parts.append(docstring(source, doc, indent))
-    for child in node.body:
+    for before, child in zip([None, *node.body], node.body, strict=False):
         if child is doc or isinstance(child, ast.Pass):
             continue
-        gap = "\n" if isinstance(child, FUNCTION) and len(parts) > 1 else ""
+        apart = isinstance(child, FUNCTION) or isinstance(before, FUNCTION)
+        gap = "\n" if apart and len(parts) > 1 else ""
         parts.append(gap + cut_statement(source, child, number, inside=True))
     if len(parts) == 1:
         parts.append(stub(f"Exercise {number}: write {node.name}", indent))
     return "\n".join(parts)
+
+
+def renames(node: ast.AST) -> bool:
+    """Whether a statement gives a second name to something, as `__radd__ = __add__` does."""
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Name)
 
 
 def cut_statement(source: str, node: ast.AST, number: str, inside: bool = False) -> str:
@@ -123,7 +130,7 @@ def cut_statement(source: str, node: ast.AST, number: str, inside: bool = False)
         return cut_function(source, node, number)
     if isinstance(node, ast.ClassDef):
         return cut_class(source, node, number)
-    if isinstance(node, IMPORT) or (inside and isinstance(node, ast.AnnAssign)):
+    if isinstance(node, IMPORT) or (inside and (isinstance(node, ast.AnnAssign) or renames(node))):
         return segment(source, node)
     raise CutError(
         f"Exercise {number}: a cell tagged solution holds `{ast.unparse(node)[:60]}`, "

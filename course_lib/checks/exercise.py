@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,9 @@ from .probes import Outcome, outcome_of
 from .values import difference, plain, show
 
 VISIBLE_SEED = 0
+NESTED_CALLS = 1000  # Python's default
 _STUB = "raised NotImplementedError: "  # how the outcome of an unfinished answer begins
+_TO_DO = "not done yet"  # how the message on one begins
 
 IF_ON_A_TENSOR = (
     "an `if` decides once, for the whole tensor, but each entry needs its own decision; "
@@ -37,11 +40,32 @@ SHAPES_DO_NOT_FIT = (
     "these shapes do not fit together; print the .shape of each tensor. A @ B needs the last axis "
     "of A as long as the first of B, and + - * need equal lengths, or 1"
 )
-# What torch's commonest errors mean, for answers in which no mistake is recognised.
+NUMBER_ON_THE_LEFT = (
+    "Python asks the number on the left first, and it knows nothing of your class; then it asks "
+    "yours for the reflected method: __radd__, __rsub__, __rmul__ or __rtruediv__"
+)
+NUMBER_WITHIN = (
+    "a plain number came where your code expects an object with attributes; make an object of it "
+    "first (isinstance tells which of the two it is)"
+)
+NUMBER_OUTSIDE = (
+    "an operation of yours gave a plain number; each of its results must be an object of your class"
+)
+NO_RETURN = "a function or method returned None where something was needed; is a `return` missing?"
+TOO_DEEP = (
+    "your function calls itself again and again, and Python stops that after a thousand calls; "
+    "use a loop and a list of what is still to do (if small inputs fail too, it never stops at all)"
+)
+# What the commonest errors of Python and torch mean, where no mistake is recognised.
 TRANSLATIONS = (
     (r"Boolean value of Tensor", IF_ON_A_TENSOR),
     (r"ubtraction.* bool tensor", SUBTRACTS_TRUTH_VALUES),
     (r"shapes cannot be multiplied|size mismatch|must match", SHAPES_DO_NOT_FIT),
+    (r"RecursionError", TOO_DEEP),
+    (r"raised .*'(int|float)' object has no attribute", NUMBER_WITHIN),
+    (r"fails: '(int|float)' object has no attribute", NUMBER_OUTSIDE),
+    (r"'NoneType'", NO_RETURN),
+    (r"for [-+*/]: '(int|float)' and", NUMBER_ON_THE_LEFT),
 )
 
 
@@ -53,12 +77,13 @@ class Unfit(Exception):
 class Test:
     """One line of the report.
 
-    ``cases`` draws argument tuples (tensors, numbers, strings) from a generator; seed 0 gives the
-    visible ones, the grader's seed the hidden ones. ``observe(args, value)`` says what of a value
-    counts: weights by the truth table that they compute, a pair by its second part; it raises
-    :class:`Unfit` when there is nothing to observe. ``judge(args, observed)`` returns a sentence
-    when that is wrong; without it, it must equal what is observed of the reference. A
-    ``property`` (a shape, a sum) pays only once every other test holds.
+    ``cases`` draws argument tuples from a generator: tensors, numbers, strings, and tuples of
+    numbers; seed 0 gives the visible ones, the grader's seed the hidden ones.
+    ``observe(args, value)`` says what of a value counts: weights by the truth table that they
+    compute, a pair by its second part; it raises :class:`Unfit` when there is nothing to observe.
+    ``judge(args, observed)`` returns a sentence when that is wrong; without it, it must equal what
+    is observed of the reference. A ``property`` (a shape, a sum) pays only once every other test
+    holds.
     """
 
     __test__ = False  # not a pytest class
@@ -88,8 +113,9 @@ class Line:
     """The verdict on one test."""
 
     test: Test
-    status: str  # "ok", "held" (a property, not paid yet) or "FAIL"
+    status: str  # "ok", "held" (a property, not paid yet), "todo" (unfinished) or "FAIL"
     message: str | None = None
+    mistake: Mistake | None = None  # of this test alone, where none explains the whole answer
 
 
 @dataclass(frozen=True)
@@ -112,32 +138,33 @@ class Report:
     def __str__(self) -> str:
         rows = [f"{self.name}: {self.points}/{self.possible} points"]
         if self.not_done is not None:
-            return f"{rows[0]}\n  not done yet ({self.not_done})"
-        told, hinted = set(), False
+            return f"{rows[0]}\n  {_TO_DO} ({self.not_done})"
+        told, hints = set(), set()
         for line in self.lines:
             paid = ", paid once the values are right" if line.status == "held" else ""
             rows.append(f"  {line.status:<5} {line.test.name} ({line.test.points}{paid})")
-            if line.status == "FAIL":
+            if line.message:
                 said, _, given = (line.message or "").partition("\n")
                 rows.append(_indented("the same as above" if said in told else said))
                 if given and said not in told:
                     rows.append(_indented(given))
-                hint = self.mistake.hint if self.mistake else translation(said)
-                if hint and not hinted:
+                known = self.mistake or line.mistake
+                hint = known.hint if known else translation(said)
+                if hint and hint not in hints and line.status == "FAIL":
                     rows.append(_indented(f"hint: {hint}"))
-                    hinted = True
+                    hints.add(hint)
                 told.add(said)
         return "\n".join(rows)
 
 
 def translation(message: str) -> str | None:
-    """What a message of torch means, if it is a common one.
+    """What the message of an error means, if it is a common one.
 
     Example:
         >>> translation("raised RuntimeError: size mismatch, got input (2), mat (2x3)")[:32]
         'these shapes do not fit together'
     """
-    if not message.startswith("raised "):
+    if not re.match(r"raised |`.*` fails: ", message):
         return None
     return next((hint for pattern, hint in TRANSLATIONS if re.search(pattern, message)), None)
 
@@ -160,6 +187,7 @@ class Exercise:
     reference: Callable[..., Any]
     tests: Sequence[Test]
     mistakes: Sequence[Mistake] = field(default=())
+    apart: bool = False  # its tests ask for separate things: each may be named by itself
 
     @property
     def points(self) -> int:
@@ -195,10 +223,10 @@ class Exercise:
 
     def judge(self, cases: list[list[tuple]], outcomes: list[list[Outcome]]) -> Report:
         """Judge what came back: the half that knows the reference."""
-        for outcome in (o for group in outcomes for o in group):
-            if outcome.error and outcome.error.startswith(_STUB):
-                lines = [Line(test, "FAIL") for test in self.tests]
-                return Report(self.name, lines, outcome.error.removeprefix(_STUB) or "a stub")
+        every = [outcome for group in outcomes for outcome in group]
+        if every and all(map(_is_to_do, every)):
+            lines = [Line(test, "todo") for test in self.tests]
+            return Report(self.name, lines, every[0].error.removeprefix(_STUB) or "a stub")
         seen = [
             [observed(test, args, outcome) for args, outcome in zip(group, results, strict=True)]
             for test, group, results in zip(self.tests, cases, outcomes, strict=True)
@@ -214,22 +242,31 @@ class Exercise:
             Line(test, _status(test, message, values_right), message)
             for test, message in zip(self.tests, messages, strict=True)
         ]
-        named = self._name_mistake(cases, seen) if any(messages) else None
+        failed = any(line.status == "FAIL" for line in lines)
+        named = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
+            if failed and not (named := self._name_mistake(cases, seen)):
+                groups = zip(lines, cases, seen, strict=True)
+                lines = [self._with_own_mistake(*group) for group in groups]
         return Report(self.name, lines, mistake=named)
 
     def evaluate(self, answer: Callable[..., Any], seed: int = VISIBLE_SEED) -> Report:
         """Run and judge in this process."""
-        with _one_thread():
+        with _alike_everywhere():
             cases = self.cases(seed)
             return self.judge(cases, self.run(answer, cases))
 
     def _first_message(self, test: Test, cases: list[tuple], seen: list[Outcome]) -> str | None:
         for args, outcome in zip(cases, seen, strict=True):
             if message := self._message(test, args, outcome):
-                return f"{message}\nfor {self._describe(args)}" if args else message
+                told = not args or _is_to_do(outcome)
+                return message if told else f"{message}\nfor {self._describe(test, args)}"
         return None
 
     def _message(self, test: Test, args: tuple, seen: Outcome) -> str | None:
+        if _is_to_do(seen):
+            return f"{_TO_DO} ({seen.error.removeprefix(_STUB)})"
         if seen.error:
             return seen.error
         if seen.changed:
@@ -247,53 +284,77 @@ class Exercise:
     def _names(self) -> list[str]:
         return list(inspect.signature(self.reference).parameters)
 
-    def _describe(self, args: tuple) -> str:
+    def _describe(self, test: Test, args: tuple) -> str:
+        if test.probe is probes.program:
+            return args[1]  # lines to copy into a cell
         named = zip(self._names(), args, strict=False)
         return ", ".join(f"{name} = {show(plain(value))}" for name, value in named)
 
     def _name_mistake(self, cases: list[list[tuple]], seen: list[list[Outcome]]) -> Mistake | None:
         calls = [
-            (test, args, outcome)
+            call
             for test, group, results in zip(self.tests, cases, seen, strict=True)
-            for args, outcome in zip(group, results, strict=True)
+            for call in _finished(test, group, results)
         ]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
-            if named := self._first_alike(calls):
-                return named
-            # Of one wrong value there are many ways to write it, and their slopes may differ where
-            # they overflow: the value alone then tells what went wrong.
-            values = [call for call in calls if call[0].probe is probes.call]
-            if len(values) < len(calls) and any(self._message(*call) for call in values):
-                return self._first_alike(values)
+        if named := next(self._alike(calls), None):
+            return named
+        # Of one wrong value there are many ways to write it, and their slopes may differ where
+        # they overflow: the value alone then tells what went wrong.
+        values = [call for call in calls if call[0].probe is probes.call]
+        if len(values) < len(calls) and any(self._message(*call) for call in values):
+            return next(self._alike(values), None)
         return None
 
-    def _first_alike(self, calls: list[tuple[Test, tuple, Outcome]]) -> Mistake | None:
-        """The first mistake with the same outcome in every call."""
+    def _with_own_mistake(self, line: Line, cases: list[tuple], seen: list[Outcome]) -> Line:
+        """Several methods of a class may be wrong at once: what one test alone says of them."""
+        if line.status != "FAIL" or not (self.apart or line.test.probe is probes.program):
+            return line
+        found = list(self._alike(_finished(line.test, cases, seen)))
+        named = found[0] if len({mistake.hint for mistake in found}) == 1 else None
+        return replace(line, mistake=named)
+
+    def _alike(self, calls: list[tuple[Test, tuple, Outcome]]) -> Iterator[Mistake]:
+        """The mistakes with the same outcome in every call."""
         for mistake in self.mistakes:
             made = (
                 (outcome, observed(test, args, outcome_of(mistake.answer, test.probe, args)))
                 for test, args, outcome in calls
             )
             if all(same_outcome(a, b) for a, b in made):  # stops at the first difference
-                return mistake
-        return None
+                yield mistake
+
+
+def _finished(
+    test: Test, cases: list[tuple], seen: list[Outcome]
+) -> list[tuple[Test, tuple, Outcome]]:
+    calls = zip(cases, seen, strict=True)
+    return [(test, args, outcome) for args, outcome in calls if not _is_to_do(outcome)]
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """On a busy machine threads wait for one another: small tensors take 50 times as long."""
-    before = torch.get_num_threads()
+def _alike_everywhere() -> Iterator[None]:
+    """One thread and Python's own limit of recursion, so that no setting tips a verdict.
+
+    On a busy machine threads wait for one another: small tensors take 50 times as long. Notebooks
+    often allow three times as many nested calls as Python does by itself.
+    """
+    threads, calls = torch.get_num_threads(), sys.getrecursionlimit()
     torch.set_num_threads(1)
+    sys.setrecursionlimit(min(calls, NESTED_CALLS))
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        sys.setrecursionlimit(calls)
+
+
+def _is_to_do(outcome: Outcome) -> bool:
+    return bool(outcome.error) and outcome.error.startswith(_STUB)
 
 
 def _status(test: Test, message: str | None, values_right: bool) -> str:
     if message:
-        return "FAIL"
+        return "todo" if message.startswith(_TO_DO) else "FAIL"
     return "held" if test.property and not values_right else "ok"
 
 
@@ -328,7 +389,8 @@ def same_outcome(a: Outcome, b: Outcome) -> bool:
 
 
 def _without_numbers(error: str | None) -> str | None:
-    return error and re.sub(r"-?\d[\d.]*(e[-+]?\d+)?", "#", error)
+    """An error without what differs between cases, or between two ways to write one thing."""
+    return error and re.sub(r"-?\d[\d.]*(e[-+]?\d+)?|(?<=recursion depth exceeded).*", "#", error)
 
 
 def shapes(args: tuple, value: Any) -> Any:
@@ -337,7 +399,36 @@ def shapes(args: tuple, value: Any) -> Any:
         return torch.zeros(value.shape)
     if isinstance(value, tuple):
         return tuple(shapes(args, part) for part in value)
+    if isinstance(value, dict):
+        return {key: shapes(args, part) for key, part in value.items()}
     return 0 if isinstance(value, bool | int | float) else value
+
+
+def parts(value: Any, *names: str) -> tuple:
+    """The values of an answer that returns several, by name."""
+    if not isinstance(value, tuple) or len(value) != len(names):
+        wanted = f"{len(names)} values: {', '.join(names)}"
+        raise Unfit(f"returned {show(value)}, expected {wanted}")
+    return value
+
+
+def part(i: int, *names: str) -> Callable[[tuple, Any], Any]:
+    """Observe one of several values: ``part(0, "w", "b")`` observes the weights."""
+    return lambda args, value: parts(value, *names)[i]
+
+
+def numbers(name: str, value: Any, shape: tuple[int, ...]) -> torch.Tensor:
+    """A value, or a part of one, as a tensor of doubles, or the reason why it cannot be one."""
+    try:
+        tensor = torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise Unfit(f"{name} is {show(value)}, expected numbers") from None
+    if tuple(tensor.shape) != shape:
+        want = f"shape {shape}" if shape else "a single number"
+        raise Unfit(f"{name} has shape {tuple(tensor.shape)}, expected {want}")
+    if not tensor.isfinite().all():
+        raise Unfit(f"{name} is {show(tensor)}, expected finite numbers")
+    return tensor
 
 
 def checker(exercises: Sequence[Exercise]) -> Callable[..., None]:

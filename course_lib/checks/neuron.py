@@ -15,14 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from .draws import nonzero, normal, uniform, whole
 from .exercise import (
     IF_ON_A_TENSOR,
     SUBTRACTS_TRUTH_VALUES,
     Exercise,
     Mistake,
     Test,
-    Unfit,
     checker,
+    numbers,
+    part,
+    parts,
     shapes,
 )
 from .probes import gradient
@@ -35,41 +38,19 @@ def _fires(z: Tensor) -> Tensor:
     return (z >= 0).to(torch.float32)
 
 
-def _whole(generator: Generator, *shape: int) -> Tensor:
-    """Whole numbers from -3 to 3."""
-    return torch.randint(-3, 4, shape, generator=generator).float()
-
-
-def _nonzero(generator: Generator, *shape: int) -> Tensor:
-    """Whole numbers from -3 to 3, but for 0."""
-    size = torch.randint(1, 4, shape, generator=generator)
-    return (size * (2 * torch.randint(0, 2, shape, generator=generator) - 1)).float()
-
-
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    """Normal numbers of two decimals, so that a learner can follow them by hand."""
-    return torch.randn(shape, generator=generator).round(decimals=2)
-
-
-def _uniform(generator: Generator, low: float, high: float, *shape: int) -> Tensor:
-    return (low + (high - low) * torch.rand(shape, generator=generator)).round(decimals=2)
-
-
 # 2.1 neuron_vote
 
 
 def _random_votes(g: Generator) -> list[tuple]:
-    return [
-        (_whole(g, B, D), _nonzero(g, D), float(_whole(g, 1)) + 0.5) for B, D in ((3, 2), (4, 3))
-    ]
+    return [(whole(g, B, D), nonzero(g, D), float(whole(g, 1)) + 0.5) for B, D in ((3, 2), (4, 3))]
 
 
 def _close_votes(g: Generator, margins: tuple[float, ...]) -> list[tuple]:
     """Inputs whose weighted sum misses the threshold by the margin, and an empty ballot."""
-    w = _nonzero(g, 2)
+    w = nonzero(g, 2)
     cases = []
     for side, margin in itertools.product((1, -1), margins):
-        x = torch.stack([side * w, torch.zeros(2), _whole(g, 2)])
+        x = torch.stack([side * w, torch.zeros(2), whole(g, 2)])
         cases.append((x, w, -side * float(w @ w) + margin))
     return cases
 
@@ -209,20 +190,6 @@ TABLES = {
 }
 
 
-def _numbers(name: str, value: object, shape: tuple[int, ...]) -> Tensor:
-    """A part of the answer as a tensor of doubles, or the reason why it cannot be one."""
-    try:
-        tensor = torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise Unfit(f"{name} is {show(value)}, expected numbers") from None
-    if tuple(tensor.shape) != shape:
-        want = f"shape {shape}" if shape else "a single number"
-        raise Unfit(f"{name} has shape {tuple(tensor.shape)}, expected {want}")
-    if not tensor.isfinite().all():
-        raise Unfit(f"{name} is {show(tensor)}, expected finite numbers")
-    return tensor
-
-
 def _side(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
     """The sign of ``W x + b`` for each row x: 1, -1, or 0 on the boundary, up to rounding."""
 
@@ -234,9 +201,8 @@ def _side(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
 
 
 def _gate_sides(args: tuple, value: object) -> Tensor:
-    if not isinstance(value, tuple) or len(value) != 2:
-        raise Unfit(f"returned {show(value)}, expected two values: w, b")
-    return _side(CORNERS, _numbers("w", value[0], (2,)), _numbers("b", value[1], ()))
+    w, b = parts(value, "w", "b")
+    return _side(CORNERS, numbers("w", w, (2,)), numbers("b", b, ()))
 
 
 def _is_gate(args: tuple, sides: Tensor) -> str | None:
@@ -324,16 +290,16 @@ GATE = Exercise(
 
 
 def _moderate(g: Generator) -> list[tuple]:
-    return [(3 * _normal(g, 3),), (3 * _normal(g, 2, 2),)]
+    return [(3 * normal(g, 3),), (3 * normal(g, 2, 2),)]
 
 
 def _extreme(g: Generator) -> list[tuple]:
-    size = _uniform(g, 200.0, 2000.0, 2)
+    size = uniform(g, 200.0, 2000.0, 2)
     return [(torch.stack([torch.tensor(-HUGE), -size[0], size[1], torch.tensor(HUGE)]),)]
 
 
 def _around_zero(g: Generator) -> list[tuple]:
-    return [(torch.cat([3 * _normal(g, 3), torch.zeros(1)]),)]
+    return [(torch.cat([3 * normal(g, 3), torch.zeros(1)]),)]
 
 
 def _abs_sigmoid(z: Tensor) -> Tensor:
@@ -465,7 +431,7 @@ SIGMOID = Exercise(
 def _two_layers(g: Generator, bias: float) -> list[tuple]:
     """Two layers D -> H -> K: all of one size first, then three sizes."""
     return [
-        (_normal(g, H, D), bias * _normal(g, H), _normal(g, K, H), bias * _normal(g, K))
+        (normal(g, H, D), bias * normal(g, H), normal(g, K, H), bias * normal(g, K))
         for D, H, K in ((2, 2, 2), (2, 3, 1))
     ]
 
@@ -568,7 +534,7 @@ def _meeting(g: Generator, evidence: float, label: float, *, against: bool = Fal
 
     With ``against`` the weights alone would answer otherwise: the bias tips the balance.
     """
-    w, x = _nonzero(g, 3), _nonzero(g, 3)
+    w, x = nonzero(g, 3), nonzero(g, 3)
     if against:
         x[0] += x[0].sign() * (w @ x == 0)
         x = torch.where(evidence * (w @ x) > 0, -x, x)
@@ -590,8 +556,8 @@ def _false_alarm(g: Generator) -> list[tuple]:
 def _from_zero(g: Generator) -> list[tuple]:
     start = (torch.zeros(3), torch.tensor(0.0))
     return [
-        (*start, _nonzero(g, 3), torch.tensor(1.0)),
-        (*start, _nonzero(g, 3), torch.tensor(0.0)),
+        (*start, nonzero(g, 3), torch.tensor(1.0)),
+        (*start, nonzero(g, 3), torch.tensor(0.0)),
     ]
 
 
@@ -737,13 +703,13 @@ PERCEPTRON_UPDATE = Exercise(
 
 def _ordinary(g: Generator) -> list[tuple]:
     return [
-        (2 * _normal(g, 4), torch.tensor([0.0, 1.0, 1.0, 0.0])),
-        (2 * _normal(g, 3), torch.tensor([1.0, 0.0, 0.0])),
+        (2 * normal(g, 4), torch.tensor([0.0, 1.0, 1.0, 0.0])),
+        (2 * normal(g, 3), torch.tensor([1.0, 0.0, 0.0])),
     ]
 
 
 def _sure_logits(g: Generator) -> list[Tensor]:
-    size = _uniform(g, 120.0, 900.0, 2)
+    size = uniform(g, 120.0, 900.0, 2)
     # At 40 the probability is 1 in single precision, but exp does not overflow yet.
     return [
         torch.tensor([HUGE, -HUGE]),
@@ -970,24 +936,13 @@ BCE_WITH_LOGITS = Exercise(
 def _batches(g: Generator) -> list[tuple]:
     return [
         (
-            _normal(g, B, D),
+            normal(g, B, D),
             (torch.arange(B) % 2).float(),
-            _normal(g, D),
-            _uniform(g, 0.5, 1.5),
+            normal(g, D),
+            uniform(g, 0.5, 1.5),
         )
         for B, D in ((3, 3), (5, 2))
     ]
-
-
-def _part(i: int):
-    """Observe one of the two gradients."""
-
-    def observe(args: tuple, value: object) -> object:
-        if not isinstance(value, tuple) or len(value) != 2:
-            raise Unfit(f"returned {show(value)}, expected two values: grad_w, grad_b")
-        return value[i]
-
-    return observe
 
 
 def _by_autograd(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -1045,6 +1000,8 @@ def _averaged_over_features(X: Tensor, y: Tensor, w: Tensor, b: Tensor) -> tuple
     return (X * error[:, None]).mean(1), error.mean()
 
 
+GRADIENTS = ("grad_w", "grad_b")
+
 LOGISTIC_GRADIENTS = Exercise(
     number="2.7",
     title="Gradients by hand",
@@ -1053,8 +1010,8 @@ LOGISTIC_GRADIENTS = Exercise(
     minutes=20,
     reference=_by_autograd,
     tests=[
-        Test("is the slope of the mean loss by the weights", _batches, 2, _part(0)),
-        Test("is the slope of the mean loss by the bias", _batches, 1, _part(1)),
+        Test("is the slope of the mean loss by the weights", _batches, 2, part(0, *GRADIENTS)),
+        Test("is the slope of the mean loss by the bias", _batches, 1, part(1, *GRADIENTS)),
         Test("has the shapes of w and b", _batches, observe=shapes, property=True),
     ],
     mistakes=[
@@ -1168,11 +1125,10 @@ def _bits(n: int) -> Tensor:
 def _parity_sides(args: tuple, value: object) -> Tensor:
     """The sign of the output neuron's sum for every input of n bits."""
     (n,) = args
-    if not isinstance(value, tuple) or len(value) != 4:
-        raise Unfit(f"returned {show(value)}, expected four values: W1, b1, w2, b2")
     names = ("W1", "b1", "w2", "b2")
     wanted = ((n, n), (n,), (n,), ())
-    W1, b1, w2, b2 = (_numbers(*part) for part in zip(names, value, wanted, strict=True))
+    given = zip(names, parts(value, *names), wanted, strict=True)
+    W1, b1, w2, b2 = (numbers(*each) for each in given)
     hidden = (_side(_bits(n), W1, b1) >= 0).to(torch.float64)  # (2^n, n)
     return _side(hidden, w2, b2)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 import torch
@@ -39,6 +41,38 @@ def gradient(answer: Any, z: torch.Tensor, *args: Any) -> torch.Tensor:
     return torch.zeros_like(z) if grad is None else grad
 
 
+def program(answer: Any, name: str, code: str, results: str) -> dict[str, Any]:
+    """What some lines of ours give that use the answer, a class as a rule, by its name.
+
+    Args:
+        answer: the learner's function or class.
+        name: what the lines call it.
+        code: statements, separated by "; ".
+        results: expressions to read off at the end, separated by ", ".
+
+    Returns:
+        The value of each result, by its text.
+    """
+    names = {name: answer}
+    for line in code.split("; "):
+        _follow(line, "exec", names)
+    return {result: _follow(result, "eval", names) for result in results.split(", ")}
+
+
+def _follow(line: str, mode: str, names: dict[str, Any]) -> Any:
+    try:
+        return eval(_compiled(line, mode), names)
+    except Exception as error:
+        if error.__traceback__.tb_next.tb_next:  # the answer's own code raised it
+            raise
+        raise Unusable(f"`{line}` fails: {_first_line(error)}") from error
+
+
+@lru_cache(maxsize=256)
+def _compiled(line: str, mode: str) -> CodeType:
+    return compile(line, "<check>", mode)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one call gave: a plain value, or an error, and which arguments it changed in place."""
@@ -54,7 +88,7 @@ def outcome_of(answer: Callable[..., Any], probe: Callable[..., Any], args: tupl
     Args:
         answer: the learner's function or class.
         probe: one of this module's, which calls it.
-        args: tensors, numbers and strings.
+        args: tensors, numbers, strings, and tuples of numbers.
 
     Returns:
         The :class:`Outcome`: data alone, whatever the answer does, unless it ends the process.
@@ -64,6 +98,8 @@ def outcome_of(answer: Callable[..., Any], probe: Callable[..., Any], args: tupl
         value = probe(answer, *given)
     except Unusable as error:
         return Outcome(error=str(error))
+    except RecursionError:  # the rest of its text depends on where Python noticed
+        return Outcome(error="raised RecursionError: maximum recursion depth exceeded")
     except Exception as error:
         return Outcome(error=f"raised {type(error).__name__}: {_first_line(error)}")
     try:

@@ -195,6 +195,7 @@ def show(value: Any, digits: int = 4) -> str:
     if isinstance(value, list | tuple):
         inner = ", ".join(show(v, digits) for v in value[:12])
         inner += ", ..." if len(value) > 12 else ""
+        inner += "," if len(value) == 1 and isinstance(value, tuple) else ""
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
     try:
         text = repr(value)

@@ -1,0 +1,23 @@
+"""What is special to single exercises of chapter 03; test_checks tests what all have in common."""
+
+import itertools
+
+import torch
+
+from course_lib.checks import probes
+from course_lib.checks.autograd_engine import VALUE
+from course_lib.checks.probes import outcome_of
+from course_lib.checks.values import difference
+
+
+def test_the_gradients_of_the_engine_are_torchs():
+    def leaf(data):
+        return torch.tensor(data, dtype=torch.float64, requires_grad=True)
+
+    for seed in range(3):
+        for name, code, results in itertools.chain(*VALUE.cases(seed)):
+            came = outcome_of(VALUE.reference, probes.program, (name, code, results)).value
+            code = code.replace("grad = 0", "grad = None")  # torch's way to forget one
+            wanted = probes.program(leaf, name, code, results)
+            wanted = {k: 0.0 if v is None else v.item() for k, v in wanted.items()}
+            assert difference(came, wanted) is None, code
