@@ -49,8 +49,9 @@ def power(a: float, b: float) -> tuple[float, float, float]:
     if a < 0 and b != int(b):
         raise ValueError(f"{a} to the power of {b} is no real number; the base must be >= 0")
     y = a**b
-    by_exponent = y * math.log(a) if a > 0 else math.nan if a < 0 else 0.0
-    return y, b * a ** (b - 1) if b else 0.0, by_exponent
+    if a == 0:  # the slope of a⁰·⁵ is infinite there
+        return y, math.inf if 0 < b < 1 else float(b == 1), 0.0
+    return y, b * a ** (b - 1), y * math.log(a) if a > 0 else math.nan
 
 
 def exp(a: float) -> tuple[float, float]:
@@ -155,6 +156,9 @@ def _one_number(x: Any, kind: str) -> float:
             f"a {kind} holds one number, got {x!r}; .item() makes one, Array holds many"
         )
     return float(x)
+
+
+_ABSENT = object()  # the second input of an operation that has one
 
 
 # ---- the tape
@@ -269,11 +273,11 @@ class Value(_Arithmetic):
         self.data, self.grad = _one_number(data, "Value"), 0.0
         self.op, self.a, self.b, self.spent = "", None, None, False
 
-    def _apply(self, op: str, a: Any, b: Any = None) -> Value:
+    def _apply(self, op: str, a: Any, b: Any = _ABSENT) -> Value:
         out = Value.__new__(Value)
         out.grad, out.op, out.spent = 0.0, op, False
         out.a = a = a if isinstance(a, Value) else Value(a)
-        if b is None:
+        if b is _ABSENT:
             out.b = None
             out.data, out.by_a = RULES[op](a.data)
         else:
@@ -352,7 +356,7 @@ class Dual(_Arithmetic):
         out = Dual.__new__(Dual)
         out.value, *slopes = RULES[op](*[x.value for x in inputs])
         # the chain rule; a constant has no say, though its own slope be NaN
-        out.slope = sum([s * x.slope for s, x in zip(slopes, inputs, strict=True) if x.slope])
+        out.slope = sum([s * x.slope for s, x in zip(slopes, inputs, strict=True) if x.slope], 0.0)
         return out
 
     def __repr__(self) -> str:
@@ -750,9 +754,7 @@ def gradcheck(
     tensors = [torch.as_tensor(x, dtype=torch.float64) for x in inputs]
     kind = Array if any(isinstance(x, Tensor) for x in inputs) else lambda x: Value(x.item())
     nodes = [kind(x) for x in tensors]
-    y = _weighted(f(*nodes))
-    if y.inputs:  # else it depends on none of them
-        y.backward()
+    _weighted(f(*nodes)).backward()
     worst = 0.0
     for i, (x, node) in enumerate(zip(tensors, nodes, strict=True)):
         grad = (
@@ -794,7 +796,9 @@ def _index(at: tuple[Tensor, ...]) -> str:
 def _weighted(y: Value | Array) -> Value | Array:
     """One number in which each entry has a weight of its own: a plain sum hides errors."""
     if isinstance(y, Value):
-        return y
+        return y * 1.0  # on the tape, even where f returns its input
+    if not isinstance(y, Array):
+        raise TypeError(f"f must return a Value or an Array, got {y!r}")
     n = y.data.numel()
     weights = torch.linspace(0.5, 1.5, n, dtype=y.data.dtype, device=y.data.device)
     return (y.reshape(n) * weights).sum()
