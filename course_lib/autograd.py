@@ -159,7 +159,7 @@ def _one_number(x: Any, kind: str) -> float:
     return float(x)
 
 
-_ABSENT = object()  # the second input of an operation that has one
+_ABSENT = object()  # in place of b where an operation takes one input
 
 
 # ---- the tape
@@ -354,12 +354,17 @@ class Dual(_Arithmetic):
     def __init__(self, value: float, slope: float = 0.0) -> None:
         self.value, self.slope = _one_number(value, "Dual"), _one_number(slope, "Dual")
 
-    def _apply(self, op: str, *inputs: Any) -> Dual:
-        inputs = [x if isinstance(x, Dual) else Dual(x) for x in inputs]
+    def _apply(self, op: str, a: Any, b: Any = _ABSENT) -> Dual:
         out = Dual.__new__(Dual)
-        out.value, *slopes = RULES[op](*[x.value for x in inputs])
-        # the chain rule; a constant has no say, though its own slope be NaN
-        out.slope = sum([s * x.slope for s, x in zip(slopes, inputs, strict=True) if x.slope], 0.0)
+        a = a if isinstance(a, Dual) else Dual(a)
+        if b is _ABSENT:
+            out.value, by_a = RULES[op](a.value)
+            out.slope = by_a * a.slope
+        else:
+            b = b if isinstance(b, Dual) else Dual(b)
+            out.value, by_a, by_b = RULES[op](a.value, b.value)
+            # a constant has no say, though the slope by it be NaN
+            out.slope = (by_a * a.slope if a.slope else 0.0) + (by_b * b.slope if b.slope else 0.0)
         return out
 
     def __repr__(self) -> str:
