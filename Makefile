@@ -74,7 +74,7 @@ study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [devi
 	@test -n "$(name)" || { echo "Which study? make study name=neuron"; exit 1; }
 	$(BIN)/python -m course_lib.studies $(name) $(if $(seeds),--seeds $(seeds)) $(if $(device),--device $(device))
 
-benchmark: $(READY) ## time what a learner waits for
+benchmark: $(READY) ## time the checks, and the engines beside micrograd and torch
 	$(BIN)/python -m tools.benchmark
 
 new: $(READY) ## lay out a new chapter: make new name=03_autograd
@@ -82,4 +82,4 @@ new: $(READY) ## lay out a new chapter: make new name=03_autograd
 	$(BIN)/python -m tools.new $(name)
 
 clean: ## remove what was built and installed
-	rm -rf .venv _build
+	rm -rf .venv .venv-peers _build

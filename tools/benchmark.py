@@ -1,9 +1,11 @@
-"""How long a learner waits for `check`: `make benchmark`. Timings stand here, never in a test."""
+"""What takes how long: `make benchmark`. Timings stand here, never in a test."""
 
 import importlib
 import statistics
 import time
 from pathlib import Path
+
+from tools import benchmark_engines
 
 ROOT = Path(__file__).parents[1]
 GOAL = 10  # milliseconds, for small exercises
@@ -19,7 +21,7 @@ def milliseconds(exercise, answer, runs: int = 30) -> float:
     return statistics.median(taken)
 
 
-def main() -> None:
+def checks() -> None:
     """Print a row per exercise: the right answer, and the mistake that takes longest to name."""
     print(f"median milliseconds of a check (goal: at most {GOAL})")
     print(f"{'exercise':<32}{'right':>8}{'slowest mistake':>18}")
@@ -29,6 +31,13 @@ def main() -> None:
             right = milliseconds(exercise, exercise.reference)
             slowest = max(milliseconds(exercise, m.answer, 10) for m in exercise.mistakes)
             print(f"{path.stem + ' ' + exercise.name:<32}{right:>8.2f}{slowest:>18.2f}")
+
+
+def main() -> None:
+    """Print how long a learner waits for `check`, then the speed of the engines."""
+    checks()
+    benchmark_engines.scalars()
+    benchmark_engines.arrays()
 
 
 if __name__ == "__main__":
