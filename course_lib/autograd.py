@@ -499,7 +499,7 @@ class Array(_Arithmetic):
     """A tensor that remembers where it came from: the engine of Value, whole tensors at a time.
 
     ``data`` and ``grad`` are torch tensors; a ``grad`` of None means that nothing has arrived.
-    Numbers and torch tensors may take part in an operation; they count as constants.
+    Numbers, lists, numpy arrays and torch tensors may take part in an operation, as constants.
 
     Args:
         data: numbers, nested lists or a tensor, whose memory is shared; whole numbers become
@@ -742,7 +742,7 @@ def gradcheck(
     """Hold the gradients of ``f`` against central differences ``(f(x + h) - f(x - h)) / 2h``.
 
     It computes in float64. A result with many entries is weighted and summed, so that each counts.
-    Near a kink (ReLU at 0) the two may differ rightly.
+    Near a kink (ReLU at 0) the two may differ rightly. Like backward(), it empties the tape.
 
     Args:
         f: takes as many :class:`Value` as there are inputs, or :class:`Array` where one of them is

@@ -250,7 +250,7 @@ def graph(texts: dict[Any, str], edges: Sequence[tuple[Any, Any]], mark: Any = N
 
     Args:
         texts: what stands in each box, by its key.
-        edges: pairs of keys, from and to, without circles. A pair given twice is drawn twice, and so on.
+        edges: pairs of keys, from and to, without circles. A pair given twice is drawn twice.
         mark: the key of a box to draw in colour.
 
     Returns:

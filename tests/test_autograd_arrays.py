@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from course_lib import autograd as lib
 from course_lib import data
-from course_lib.autograd import Array, no_grad, tape, zero_grad
+from course_lib.autograd import Array, tape, zero_grad
 
 ELEMENTWISE = ["exp", "log", "tanh", "relu", "sigmoid"]
 BINARY = {
@@ -34,11 +34,6 @@ factors = hnp.mutually_broadcastable_shapes(
 ).map(lambda found: found.input_shapes)
 
 
-@pytest.fixture(autouse=True)
-def empty_tape():
-    tape.nodes.clear()
-
-
 def same(ours, theirs):
     """Shape, dtype, device and values are equal."""
     tol = TOLERANCE[theirs.dtype]
@@ -47,6 +42,7 @@ def same(ours, theirs):
 
 def agree(ours, *shapes, torchs=None, dtype=torch.float64, device="cpu"):
     """Ours of Arrays and torch's of tensors have one value, and one gradient by each input."""
+    torch.manual_seed(0)
     xs = [torch.rand(shape, dtype=dtype, device=device) + 0.5 for shape in shapes]
     arrays = [Array(x.clone()) for x in xs]
     tensors = [x.clone().requires_grad_() for x in xs]
@@ -232,9 +228,15 @@ def test_concatenate_takes_constants_and_one_array_twice(device):
 def test_softmax_cross_entropy(shape, kind, dtype, device):
     B, K = shape
     labels = torch.arange(B, device=device) % (min(K, 2) if kind == torch.bool else K)
-    ours = lambda z: lib.softmax_cross_entropy(z * 100, labels.to(kind))  # noqa: E731
-    theirs = lambda z: F.cross_entropy(z * 100, labels)  # noqa: E731
+    ours = lambda z: lib.softmax_cross_entropy(z * 4, labels.to(kind))  # noqa: E731
+    theirs = lambda z: F.cross_entropy(z * 4, labels)  # noqa: E731
     agree(ours, shape, torchs=theirs, dtype=dtype, device=device)
+
+
+def test_softmax_cross_entropy_does_not_overflow():
+    labels = torch.tensor([0, 2])
+    agree(lambda z: lib.softmax_cross_entropy(z * 1e4, labels), (2, 3),
+          torchs=lambda z: F.cross_entropy(z * 1e4, labels))  # fmt: skip
 
 
 # ---- compositions
@@ -355,138 +357,6 @@ def test_constants_drag_no_graph_of_torchs_along():
     assert not x.grad.requires_grad and w.grad is None
 
 
-# ---- the tape
-
-
-def test_every_gradient_is_memory_of_its_own():
-    a, b = Array(torch.ones(2)), Array(torch.ones(2))
-    (a + b).sum().backward()
-    a.grad *= 10  # as in clipping
-    assert a.grad.tolist() == [10, 10] and b.grad.tolist() == [1, 1]
-
-
-def test_leaves_accumulate_and_zero_grad_forgets():
-    w = Array([1.0, 2.0], device="cpu")
-    for n in (1, 2):
-        (w * w).sum().backward()
-        assert w.grad.tolist() == [2 * n, 4 * n]
-    zero_grad([w])
-    assert w.grad is None
-
-
-def test_zero_grad_wants_a_list():
-    with pytest.raises(TypeError, match=r"zero_grad takes a list of leaves; write zero_grad\(\[w"):
-        zero_grad(Array([1.0, 2.0]))
-
-
-def test_keep_reuse_and_leftovers():
-    w = Array([1.0, 2.0], device="cpu")
-    h = w.tanh()
-    y = h.sum()
-    y.backward(keep=True)
-    first = w.grad
-    y.backward()
-    assert torch.equal(w.grad, 2 * first)
-    with pytest.raises(RuntimeError, match="this Array was computed before an earlier backward"):
-        y.backward()
-    with pytest.raises(RuntimeError, match="an input of × was computed before an earlier"):
-        (h * 2).sum().backward()
-
-
-def test_backward_starts_from_one_number():
-    for shape in ((2, 3), (0,)):
-        with pytest.raises(ValueError, match=r"one number, got shape \(.*\); call \.sum\(\) or"):
-            (Array(torch.ones(shape)) * 2).backward()
-    x = Array(torch.ones(1, 1))
-    (x * 2).backward()
-    assert x.grad.tolist() == [[2]]
-
-
-IN_PLACE = {
-    "×": lambda x, w: x * w,
-    "÷": lambda x, w: w / x,
-    "^": lambda x, w: x**3,
-    "@": lambda x, w: x @ w,
-    "log": lambda x, w: x.log(),
-    "relu": lambda x, w: x.relu(),
-    "max": lambda x, w: x.max(),
-}
-
-
-@pytest.mark.parametrize("op", IN_PLACE)
-def test_an_input_changed_in_place_is_noticed_as_torch_notices_it(op):
-    x, w = Array(torch.rand(2, 2) + 1), Array(torch.rand(2, 2))
-    y = IN_PLACE[op](x, w).sum()
-    x.data += 1
-    with pytest.raises(RuntimeError, match=rf"of shape \(2, 2\) that {re_escape(op)} needs for"):
-        y.backward()
-
-
-def re_escape(op):
-    return "\\" + op if op == "^" else op
-
-
-@pytest.mark.parametrize("name", ["exp", "tanh", "sigmoid"])
-def test_a_result_changed_in_place_is_noticed(name):
-    y = getattr(Array(torch.ones(3)), name)()
-    z = y.sum()
-    y.data.zero_()
-    with pytest.raises(RuntimeError, match=f"that {name} needs for its gradient was changed in"):
-        z.backward()
-
-
-@pytest.mark.parametrize(
-    "f",
-    [
-        lambda x, c: x + x - 1,
-        lambda x, c: x.sum() + x.mean(0),
-        lambda x, c: x.reshape(4) * c.reshape(4),
-        lambda x, c: x[0] + x[1],
-        lambda x, c: c @ x,
-        lambda x, c: x / c,
-        lambda x, c: x * 2,
-    ],
-)
-def test_what_no_gradient_needs_may_change(f):
-    x, c = torch.ones(2, 2), torch.full((2, 2), 3.0)
-    a, t = Array(x.clone()), x.clone().requires_grad_()
-    for node, tensor in ((a, a.data), (t, t)):
-        y = f(node, c).sum()
-        with torch.no_grad():
-            tensor += 1
-        y.backward()
-    same(a.grad, t.grad)
-
-
-def test_data_may_be_replaced_and_changed_after_backward():
-    w = Array(torch.ones(3))
-    y = (w * w).sum()
-    w.data = w.data + 1  # another tensor: the graph keeps the old one
-    y.backward()
-    assert w.grad.tolist() == [2, 2, 2]
-    w.data -= 0.5 * w.grad
-    (w * w).sum().backward()
-    assert w.grad.tolist() == [4, 4, 4]
-
-
-def test_no_grad_keeps_no_tensor_alive():
-    x = Array(torch.ones(3))
-    with no_grad():
-        for _ in range(3):
-            x = (x * 2).reshape(3).exp()
-    assert (x.inputs, x.pulls, x.saved) == ((), [], [])
-
-
-def test_a_long_chain_of_arrays():
-    x = Array(torch.ones(1))
-    y = x
-    for i in range(60_000):
-        y = y.reshape(1) if i % 2 else y + x
-    y.backward()
-    assert x.grad.tolist() == [30_001]
-    del y
-
-
 # ---- what is refused, and how
 
 
@@ -509,6 +379,7 @@ def test_real_floating_point_numbers_are_asked_for():
 
 
 def test_shapes_that_do_not_fit():
+    tape.nodes.clear()
     x = Array(torch.ones(2, 3))
     for wrong in (lambda: x + torch.ones(2), lambda: x @ x, lambda: x.reshape(4),
                   lambda: lib.concatenate([x, torch.ones(2, 2)])):  # fmt: skip
