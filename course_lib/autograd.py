@@ -650,7 +650,7 @@ def concatenate(arrays: Sequence[Array | Tensor], dim: int = 0) -> Array:
     data = [x.data for x in arrays]
     ends = list(itertools.accumulate(x.shape[dim] for x in data))
     pulls = [
-        (lambda g, end=end, n=x.shape[dim]: g.narrow(dim, end - n, n),)
+        (lambda g, x=x, n=x.shape[dim], end=end: g.narrow(dim, end - n, n).reshape(x.shape),)
         for x, end in zip(data, ends, strict=True)
     ]
     return _recorded(torch.cat(data, dim), "concatenate", tuple(arrays), *pulls)

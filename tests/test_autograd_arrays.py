@@ -34,6 +34,11 @@ factors = hnp.mutually_broadcastable_shapes(
 ).map(lambda found: found.input_shapes)
 
 
+def same_examples(n):
+    """As many random examples, the same in each run."""
+    return settings(max_examples=n, deadline=None, derandomize=True)
+
+
 def same(ours, theirs):
     """Shape, dtype, device and values are equal."""
     tol = TOLERANCE[theirs.dtype]
@@ -68,7 +73,7 @@ def test_elementwise(name, shape, dtype, device):
     agree(f, shape, dtype=dtype, device=device)
 
 
-@settings(max_examples=200, deadline=None)
+@same_examples(200)
 @given(pairs, st.sampled_from([*BINARY]))
 def test_binary_operations_broadcast(pair, op):
     agree(BINARY[op], *pair.input_shapes)
@@ -80,6 +85,16 @@ def test_binary_operations_broadcast(pair, op):
 def test_binary_operations_take_numbers_on_either_side(op, dtype, device):
     agree(lambda x: BINARY[op](x, 3), (2, 3), dtype=dtype, device=device)
     agree(lambda x: BINARY[op](2.5, x), (2, 3), dtype=dtype, device=device)
+
+
+def test_powers_at_zero_and_below():
+    a, b = [0.0, 0.0, 0.0, 0.0, -2.0, -2.0, 2.0], [0.0, 0.5, 1.0, 2.0, 2.0, -1.0, -1.0]
+    ours = [Array(torch.tensor(x)) for x in (a, b)]
+    theirs = [torch.tensor(x, requires_grad=True) for x in (a, b)]
+    for x, y in (ours, theirs):
+        (x**y).sum().backward()
+    for x, t in zip(ours, theirs, strict=True):
+        same(x.grad, t.grad)
 
 
 @everywhere
@@ -94,7 +109,7 @@ def test_binary_operations_take_tensors_and_numpy_on_either_side(op, dtype, devi
                   torchs=lambda x: b(x, c.to(device)))  # noqa: B023  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@same_examples(150)
 @given(factors)
 def test_matmul(pair):
     agree(lambda a, b: a @ b, *pair)
@@ -115,14 +130,14 @@ def reductions(draw):
     return shape, {"dim": draw(st.none() | axis | several), "keepdim": draw(st.booleans())}
 
 
-@settings(max_examples=150, deadline=None)
+@same_examples(150)
 @given(reductions(), st.sampled_from(["sum", "mean"]))
 def test_sum_and_mean(reduction, name):
     shape, options = reduction
     agree(lambda x: getattr(x, name)(**options), shape)
 
 
-@settings(max_examples=150, deadline=None)
+@same_examples(150)
 @given(reductions().filter(lambda reduction: 0 not in reduction[0]))
 def test_max(reduction):
     shape, options = reduction
@@ -157,7 +172,7 @@ def torch_can(indexing):
     return not any(isinstance(p, slice) and (p.step or 1) < 0 for p in parts)
 
 
-@settings(max_examples=150, deadline=None)
+@same_examples(150)
 @given(indexings().filter(torch_can))
 def test_indexing(indexing):
     shape, index = indexing
@@ -205,6 +220,7 @@ def test_shapes_of_nothing_and_of_one():
         ([(2, 3), (0, 3), (4, 3)], 0),
         ([(2, 3), (2, 1)], -1),
         ([(0,), (0,)], 0),
+        ([(0,), (2, 3)], 0),  # torch lets an empty vector stand beside anything
         ([(1,), (1,), (1,)], 0),
         ([(2, 1, 3), (2, 2, 3)], 1),
     ],
@@ -298,7 +314,7 @@ def double(draw, shape, i, j):
     return lambda xs: join(xs)([xs[i], xs[j]])
 
 
-@settings(max_examples=300, deadline=None)
+@same_examples(300)
 @given(compositions())
 def test_random_compositions_have_torchs_value_and_gradients(composition):
     inputs, steps = composition

@@ -112,9 +112,9 @@ def test_draw_takes_a_label_a_mark_and_arrays():
 
 def test_draw_refuses_what_nobody_could_read():
     y = Value(1.0)
-    for _ in range(19):
-        y = y + 1
-    lib.draw(y)  # 39 nodes
-    y = y + 1
+    for _ in range(39):
+        y = y + y
+    assert len(words(lib.draw(y))) == 40  # many ways lead to a node; it is visited once
+    y = y + y
     with pytest.raises(ValueError, match="more than 40 nodes cannot be read"):
         lib.draw(y)
