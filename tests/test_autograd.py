@@ -32,12 +32,8 @@ DOMAIN = {
     "relu": lambda a: abs(a) > 1e-6,
     "sigmoid": lambda a: abs(a) < 10,
 }
+repeatable = settings(deadline=None, derandomize=True)  # the same examples in each run
 numbers = st.floats(-3, 3).map(lambda x: round(x, 3))
-
-
-def same_examples(n):
-    """As many random examples, the same in each run."""
-    return settings(max_examples=n, deadline=None, derandomize=True)
 
 
 def apply(op, operands):
@@ -76,10 +72,11 @@ def programs(draw):
 def close(ours, theirs):
     theirs = torch.as_tensor(theirs, dtype=torch.float64)
     tol = 1e-9 * max(1.0, theirs.abs().max().item())  # sums that cancel leave rounding
-    torch.testing.assert_close(torch.tensor(ours).double(), theirs, rtol=1e-9, atol=tol)
+    ours = torch.tensor(ours, dtype=torch.float64)
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=tol)
 
 
-@same_examples(300)
+@settings(repeatable, max_examples=300)
 @given(programs())
 def test_random_expressions_have_torchs_value_and_gradients(program):
     steps, inputs = program
@@ -96,10 +93,9 @@ def test_random_expressions_have_torchs_value_and_gradients(program):
 
 
 def gradients(f, *inputs):
-    """Slopes of f by each input: ours in reverse, ours forward, torch's."""
-    ours, theirs = [Value(x) for x in inputs], [torch.tensor(x).double() for x in inputs]
-    for x in theirs:
-        x.requires_grad_()
+    """Slopes of f by each input: ours, torch's."""
+    ours = [Value(x) for x in inputs]
+    theirs = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in inputs]
     f(*ours).backward()
     f(*theirs).backward()
     return [x.grad for x in ours], [x.grad.item() for x in theirs]
@@ -189,7 +185,7 @@ def test_they_print_what_they_hold():
 # ---- forward mode
 
 
-@same_examples(100)
+@settings(repeatable, max_examples=100)
 @given(programs())
 def test_forward_and_reverse_mode_agree(program):
     steps, inputs = program

@@ -26,17 +26,13 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
 everywhere = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=no_gpu)])
 both_dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
+repeatable = settings(deadline=None, derandomize=True)  # the same examples in each run
 shapes = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
 pairs = hnp.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_side=3, max_dims=3)
 MATMUL = np.matmul.signature  # (n?,k),(k,m?)->(n?,m?)
 factors = hnp.mutually_broadcastable_shapes(
     signature=MATMUL, min_side=0, max_side=3, max_dims=2
 ).map(lambda found: found.input_shapes)
-
-
-def same_examples(n):
-    """As many random examples, the same in each run."""
-    return settings(max_examples=n, deadline=None, derandomize=True)
 
 
 def same(ours, theirs):
@@ -73,7 +69,7 @@ def test_elementwise(name, shape, dtype, device):
     agree(f, shape, dtype=dtype, device=device)
 
 
-@same_examples(200)
+@settings(repeatable, max_examples=200)
 @given(pairs, st.sampled_from([*BINARY]))
 def test_binary_operations_broadcast(pair, op):
     agree(BINARY[op], *pair.input_shapes)
@@ -109,7 +105,7 @@ def test_binary_operations_take_tensors_and_numpy_on_either_side(op, dtype, devi
                   torchs=lambda x: b(x, c.to(device)))  # noqa: B023  # fmt: skip
 
 
-@same_examples(150)
+@settings(repeatable, max_examples=150)
 @given(factors)
 def test_matmul(pair):
     agree(lambda a, b: a @ b, *pair)
@@ -130,14 +126,14 @@ def reductions(draw):
     return shape, {"dim": draw(st.none() | axis | several), "keepdim": draw(st.booleans())}
 
 
-@same_examples(150)
+@settings(repeatable, max_examples=150)
 @given(reductions(), st.sampled_from(["sum", "mean"]))
 def test_sum_and_mean(reduction, name):
     shape, options = reduction
     agree(lambda x: getattr(x, name)(**options), shape)
 
 
-@same_examples(150)
+@settings(repeatable, max_examples=150)
 @given(reductions().filter(lambda reduction: 0 not in reduction[0]))
 def test_max(reduction):
     shape, options = reduction
@@ -172,7 +168,7 @@ def torch_can(indexing):
     return not any(isinstance(p, slice) and (p.step or 1) < 0 for p in parts)
 
 
-@same_examples(150)
+@settings(repeatable, max_examples=150)
 @given(indexings().filter(torch_can))
 def test_indexing(indexing):
     shape, index = indexing
@@ -314,7 +310,7 @@ def double(draw, shape, i, j):
     return lambda xs: join(xs)([xs[i], xs[j]])
 
 
-@same_examples(300)
+@settings(repeatable, max_examples=300)
 @given(compositions())
 def test_random_compositions_have_torchs_value_and_gradients(composition):
     inputs, steps = composition
