@@ -453,6 +453,21 @@ def test_script_budget(built, page_name):
     assert weight <= SCRIPT_BUDGET, f"{page_name} loads {weight} bytes (gz) of script"
 
 
+def test_equations_are_numbered_by_chapter(soups):
+    """3.1, 3.2 … in chapter 3, and a reference shows the number of the equation it leads to."""
+    numbers = {}
+    for name, soup in soups.items():
+        for equation in soup.select("div.math:has(> .eqno)"):
+            number = equation.select_one(".eqno").get_text().split(")")[0].strip("(")
+            numbers.setdefault(name, {})["#" + equation["id"]] = number
+    assert numbers
+    for name, found in numbers.items():
+        chapter = int(re.search(r"/(\d\d)_", name)[1])
+        assert list(found.values()) == [f"{chapter}.{i + 1}" for i in range(len(found))]
+        for link in soups[name].select("a.internal[href^='#equation-']"):
+            assert link.get_text().strip("()") == found[link["href"]]
+
+
 def test_search_index_stays_on_the_search_page(built, soups):
     where = {p for p, s in soups.items() if s.find("script", src=re.compile("searchindex"))}
     assert where == {"search.html"}

@@ -253,8 +253,8 @@ def test_published_notebooks_are_stamped_and_flat(repo, monkeypatch):
     assert all(c.outputs[0].text == "kept\n" for c in nb.cells if c.cell_type == "code")
     assert nb.metadata.generated == {"by": "python -m tools.publish", "from": "book/02_x.ipynb"}
     text = nb.cells[2].source
-    assert f"By [(1)]({URL}book/02_x.html#equation-eq-a) and [Rosenblatt (1958)]" in text
-    assert "\\tag{1}" in text and "{" not in re.sub(r"\\tag\{1\}", "", text)
+    assert f"By [(2.1)]({URL}book/02_x.html#equation-eq-a) and [Rosenblatt (1958)]" in text
+    assert "\\tag{2.1}" in text and "{" not in re.sub(r"\\tag\{2\.1\}", "", text)
     exercise = nbformat.reads(branch(repo, "show", "published:exercises/02_x.ipynb"), 4)
     assert f"[The question]({URL}book/02_x.html#sec-top) and [A neuron]" in exercise.cells[2].source
 

@@ -30,7 +30,15 @@ from sphinxcontrib import katex
 
 from tools import vendor
 from tools.icons import ICONS, stylesheet
-from tools.pages import BRANCH, COLAB, colab_address, is_stamped, kind_of, server_of
+from tools.pages import (
+    BRANCH,
+    COLAB,
+    colab_address,
+    equation_number,
+    is_stamped,
+    kind_of,
+    server_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +83,15 @@ def glue_numbers(app, doctree) -> None:
             glued = re.sub(r"(?<=\d) (?=[±%×])|(?<=[±×]) (?=\d)", "\N{NO-BREAK SPACE}", text)
             if glued != text:
                 text.parent.replace(text, nodes.Text(glued))
+
+
+def number_equations(app, doctree) -> None:
+    """Number a chapter's equations 3.1, 3.2 ...: the same whatever stands before it in the book."""
+    doc, equations = app.env.docname, app.env.get_domain("math").equations
+    labelled = [e for e in doctree.findall(nodes.math_block) if e.get("label")]
+    for count, equation in enumerate(labelled, 1):
+        equation["number"] = equation_number(doc, count)
+        equations[equation["label"]] = (doc, equation["number"])
 
 
 # --- what a page loads -------------------------------------------------------------------------
@@ -282,6 +299,7 @@ def setup(app):
     app.connect("config-inited", stamp_theme)
     app.connect("builder-inited", add_assets)
     app.connect("doctree-read", glue_numbers)
+    app.connect("doctree-read", number_equations)
     app.connect("html-page-context", drop_scripts, priority=900)
     app.connect("html-page-context", stamp_buttons, priority=900)
     app.connect("build-finished", slim)

@@ -53,6 +53,17 @@ def options(content: str) -> tuple[dict[str, str], str]:
     return found, "\n".join(lines)
 
 
+def equation_number(doc: str, count: int) -> str:
+    """The number of a page's first, second ... equation: 3.1 in chapter 3.
+
+    Example:
+        >>> equation_number("book/03_autograd", 1)
+        '3.1'
+    """
+    chapter = re.match(r"\w+/(\d\d)_", doc)
+    return f"{int(chapter[1])}.{count}" if chapter else str(count)
+
+
 def server_of(env: Mapping[str, str]) -> str:
     """Where the repository stands: GITHUB_SERVER_URL, else GitHub itself."""
     return (env.get("GITHUB_SERVER_URL") or SERVER).rstrip("/")
@@ -176,9 +187,10 @@ class Indexer:
         self.pages.labels[label] = Label(self.doc, anchor or make_id(label), text)
 
     def equation(self, label: str) -> None:
-        """Equations with a label are numbered on each page, as Sphinx does."""
+        """Equations with a label have a number."""
         self.equations += 1
-        self.name(label, f"({self.equations})", make_id(f"equation-{label}"))
+        number = equation_number(self.doc, self.equations)
+        self.name(label, f"({number})", make_id(f"equation-{label}"))
 
     def read(self, text: str) -> None:
         tokens = parse(text)

@@ -1,11 +1,13 @@
 """What chapter 03_autograd measures: the price of a gradient, and reverse against forward mode.
 
-Seconds are CPU seconds of one process on one thread, the least of several repetitions: what is
+Seconds are CPU seconds of one process on one thread, the median of several repetitions; what is
 compared stands side by side in one run. Sources: Baur & Strassen 1983 (the bound of 5).
 """
 
 from __future__ import annotations
 
+import gc
+import statistics
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -21,8 +23,9 @@ REPEATS = 7
 
 
 def seconds(f: Callable[[], object], repeats: int = REPEATS) -> float:
-    """CPU seconds of a call, the least of several, after one to warm up; calls of less than a
-    hundredth of a second are timed by the dozen.
+    """CPU seconds of a call, the median of several after one to warm up.
+
+    Calls that take less than a hundredth of a second are timed many at once.
 
     Args:
         f: what to time.
@@ -40,18 +43,26 @@ def seconds(f: Callable[[], object], repeats: int = REPEATS) -> float:
         for _ in range(calls):
             f()
         taken.append((time.process_time() - start) / calls)
-    return min(taken)
+    return statistics.median(taken)
 
 
 @contextmanager
-def one_thread():
-    """Compute on one thread, so that CPU seconds are seconds."""
-    before = torch.get_num_threads()
+def quiet(collector: bool = True):
+    """Compute on one thread, so that CPU seconds are seconds; if asked, without Python's collector.
+
+    Args:
+        collector: False to switch the search for cyclic garbage off meanwhile.
+    """
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    gc.collect()
+    if not collector:
+        gc.disable()
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        gc.enable()
+        torch.set_num_threads(threads)
 
 
 def weights(width: int, seed: int, device=None) -> list[Tensor]:
@@ -126,7 +137,13 @@ ENGINES = {"Value": _scalar, "Array": _tensor, "torch": _torch}
 
 
 def cost_run(
-    seed: int, engine: str, width: int, batch: int = 256, device=None, repeats: int = REPEATS
+    seed: int,
+    engine: str,
+    width: int,
+    collector: bool = True,
+    device=None,
+    batch: int = 256,
+    repeats: int = REPEATS,
 ) -> dict[str, float]:
     """Time the forward pass alone, and forward and backward together.
 
@@ -134,8 +151,9 @@ def cost_run(
         seed: of weights and inputs.
         engine: ``"Value"`` (one input at a time), ``"Array"`` or ``"torch"``.
         width: hidden units a layer.
-        batch: inputs, for the tensor engines.
+        collector: whether Python's garbage collector is on.
         device: where to compute; ``Value`` knows the CPU alone.
+        batch: inputs, for the tensor engines.
         repeats: of each timing.
 
     Returns:
@@ -144,7 +162,7 @@ def cost_run(
     params = weights(width, seed, device)
     generator = torch.Generator().manual_seed(seed)
     X = torch.randn(batch, 2, generator=generator).to(device)
-    with one_thread():
+    with quiet(collector):
         forward, off = ENGINES[engine](params, X)
 
         def alone():
@@ -200,15 +218,18 @@ def modes_run(seed: int, inputs: int, device=None, repeats: int = REPEATS) -> di
     """
     f = mixer(inputs, seed)
     x = torch.randn(inputs, generator=torch.Generator().manual_seed(seed)).tolist()
-    with one_thread():
+    with quiet():
         forward = seconds(lambda: forward_gradient(f, x), repeats)
         reverse = seconds(lambda: reverse_gradient(f, x), repeats)
     return {"forward_mode": forward, "reverse_mode": reverse, "ratio": forward / reverse}
 
 
-WIDTHS = {"Value": (2, 8, 32, 128, 512), "Array": (2, 8, 32, 128, 512, 2048)}
-WIDTHS["torch"] = WIDTHS["Array"]
-COSTS = [{"engine": e, "width": w} for e, widths in WIDTHS.items() for w in widths]
+WIDTHS = (2, 8, 32, 128, 512)
+COSTS = [
+    {"engine": engine, "width": width, "collector": collector}
+    for engine, collector in (("Value", True), ("Value", False), ("Array", True), ("torch", True))
+    for width in (*WIDTHS, 256 if engine == "Value" else 2048)
+]
 INPUTS = [{"inputs": n} for n in (1, 2, 3, 4, 8, 16, 32, 64, 128)]
 
 EXPERIMENTS = {
