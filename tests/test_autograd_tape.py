@@ -277,6 +277,14 @@ def re_escape(op):
     return "\\" + op if op == "^" else op
 
 
+def test_labels_changed_in_place_are_noticed():
+    z, labels = Array(torch.ones(2, 3)), torch.tensor([0, 2])
+    loss = lib.softmax_cross_entropy(z, labels)
+    labels[0] = 1
+    with pytest.raises(RuntimeError, match=r"shape \(2,\) that cross-entropy needs"):
+        loss.backward()
+
+
 @pytest.mark.parametrize("name", ["exp", "tanh", "sigmoid"])
 def test_a_result_changed_in_place_is_noticed(name):
     y = getattr(Array(torch.ones(3)), name)()

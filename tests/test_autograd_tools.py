@@ -21,7 +21,7 @@ def test_gradcheck_passes_what_is_right_and_returns_the_largest_difference():
     assert lib.gradcheck(lambda a, b: a * 2, 1.0, 5.0) < 1e-8  # ignores b
     assert lib.gradcheck(lambda x: Value(3.0), 1.0) == 0
     assert lib.gradcheck(lambda x: x * 1e-9, 1.0) < 1e-12
-    assert lib.gradcheck(lambda x: x * x, 1e6) < 1
+    assert lib.gradcheck(lambda x: x * x, 1234567.8) < 1  # the step grows with x
     assert tape.nodes == []
 
 
@@ -30,7 +30,9 @@ def test_gradcheck_takes_tensors_of_any_shape_and_dtype():
     f = lambda x, W, s: ((x @ W) * s).tanh().sum(0)  # noqa: E731
     assert lib.gradcheck(f, x, W, 0.5) < 1e-8  # float32 inputs are checked in float64
     assert lib.gradcheck(lambda x: x.exp(), torch.zeros(0, 3)) == 0
-    assert lib.gradcheck(lambda x: x * 2, torch.randn(1).expand(2, 3)) < 1e-8
+    x64 = x.double()
+    for strided in (x64.T, x64[:1].expand(5, 3)):
+        assert lib.gradcheck(lambda x: x * 2, strided) < 1e-8
     before = W.clone()
     lib.gradcheck(f, x, W, 0.5)
     assert torch.equal(W, before)
@@ -41,6 +43,12 @@ def test_gradcheck_names_input_index_and_both_numbers(monkeypatch):
     message = r"by input 1 `w2` is wrong: backward\(\) says 0\.5, central differences say 0\.393"
     with pytest.raises(AssertionError, match=message):
         lib.gradcheck(lambda w1, w2: (w2 / 2).tanh() + w1, 1.0, 1.0)
+
+
+def test_gradcheck_finds_a_small_gradient_twice_as_large(monkeypatch):
+    monkeypatch.setitem(lib.RULES, "tanh", lambda a: (math.tanh(a), 2 * (1 - math.tanh(a) ** 2)))
+    with pytest.raises(AssertionError, match="says 2e-06, central differences say 1e-06"):
+        lib.gradcheck(lambda x: x.tanh() * 1e-6, 1e-9)
 
 
 def transposed_wrongly(a, b):
