@@ -325,7 +325,7 @@ def _columns(
     places: dict[Any, tuple[float, int]], lines: dict[Any, list[str]]
 ) -> tuple[float, float, float]:
     """Inches a column, so that neighbours do not touch, and the left and right end in columns."""
-    half = {key: 0.033 * max(map(len, line)) + 0.1 for key, line in lines.items()}  # inches
+    half = {key: 0.04 * max(map(len, line)) + 0.1 for key, line in lines.items()}  # inches
     column = 1.15
     for a, b in itertools.combinations(lines, 2):
         (x_a, row_a), (x_b, row_b) = places[a], places[b]

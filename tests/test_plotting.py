@@ -161,13 +161,13 @@ def arrows(fig):
 def graphs(draw):
     """Boxes of one to three lines and edges that lead from lower to higher numbers."""
     n = draw(st.integers(1, 9))
-    word = st.text("adeg= 0.1", min_size=1, max_size=24)
+    word = st.text("adeg 0.1", min_size=1, max_size=24)
     texts = {i: "\n".join([f"{i}", *draw(st.lists(word, max_size=2))]) for i in range(n)}
     pairs = st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)).filter(lambda e: e[0] < e[1])
     return texts, draw(st.lists(pairs, max_size=12)) if n > 1 else []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(graphs())
 def test_a_graph_shows_every_box_once_apart_and_inside_above_what_it_leads_to(drawn):
     texts, edges = drawn
