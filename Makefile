@@ -92,7 +92,7 @@ study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [devi
 	@test -n "$(name)" || { echo "Which study? make study name=neuron"; exit 1; }
 	$(BIN)/python -m course_lib.studies $(name) $(if $(seeds),--seeds $(seeds)) $(if $(device),--device $(device))
 
-benchmark: $(READY) ## time what a learner waits for
+benchmark: $(READY) ## time the checks, and the engines beside micrograd and torch
 	$(BIN)/python -m tools.benchmark
 
 new: $(READY) ## lay out a new chapter: make new name=03_autograd [title="Backpropagation"]
@@ -115,4 +115,4 @@ newest: ## make claims with the newest versions that pyproject.toml allows, in .
 	$(NEWEST) $(PYTEST) --nbval-lax --nbval-current-env book solutions
 
 clean: ## remove what was built and installed
-	rm -rf .venv .venv-newest _build
+	rm -rf .venv .venv-newest .venv-peers _build

@@ -7,6 +7,7 @@ Rumelhart, Hinton & Williams 1986 (for networks), Griewank & Walther 2008 (the b
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -49,8 +50,9 @@ def power(a: float, b: float) -> tuple[float, float, float]:
     if a < 0 and b != int(b):
         raise ValueError(f"{a} to the power of {b} is no real number; the base must be >= 0")
     y = a**b
-    by_exponent = y * math.log(a) if a > 0 else math.nan if a < 0 else 0.0
-    return y, b * a ** (b - 1) if b else 0.0, by_exponent
+    if a == 0:  # the slope of a⁰·⁵ is infinite there
+        return y, math.inf if 0 < b < 1 else float(b == 1), 0.0
+    return y, b * a ** (b - 1), y * math.log(a) if a > 0 else math.nan
 
 
 def exp(a: float) -> tuple[float, float]:
@@ -157,6 +159,9 @@ def _one_number(x: Any, kind: str) -> float:
     return float(x)
 
 
+_ABSENT = object()  # in place of b where an operation takes one input
+
+
 # ---- the tape
 
 
@@ -222,6 +227,8 @@ def zero_grad(leaves: Iterable[Value | Array]) -> None:
     Args:
         leaves: weights and inputs, :class:`Value` or :class:`Array`.
     """
+    if isinstance(leaves, Array):  # it would run through its rows
+        raise TypeError("zero_grad takes a list of leaves; write zero_grad([w]) for one")
     for leaf in leaves:
         leaf.grad = leaf.nothing
 
@@ -269,11 +276,11 @@ class Value(_Arithmetic):
         self.data, self.grad = _one_number(data, "Value"), 0.0
         self.op, self.a, self.b, self.spent = "", None, None, False
 
-    def _apply(self, op: str, a: Any, b: Any = None) -> Value:
+    def _apply(self, op: str, a: Any, b: Any = _ABSENT) -> Value:
         out = Value.__new__(Value)
         out.grad, out.op, out.spent = 0.0, op, False
         out.a = a = a if isinstance(a, Value) else Value(a)
-        if b is None:
+        if b is _ABSENT:
             out.b = None
             out.data, out.by_a = RULES[op](a.data)
         else:
@@ -347,10 +354,10 @@ class Dual(_Arithmetic):
     def __init__(self, value: float, slope: float = 0.0) -> None:
         self.value, self.slope = _one_number(value, "Dual"), _one_number(slope, "Dual")
 
-    def _apply(self, op: str, a: Any, b: Any = None) -> Dual:
+    def _apply(self, op: str, a: Any, b: Any = _ABSENT) -> Dual:
         out = Dual.__new__(Dual)
         a = a if isinstance(a, Dual) else Dual(a)
-        if b is None:
+        if b is _ABSENT:
             out.value, by_a = RULES[op](a.value)
             out.slope = by_a * a.slope
         else:
@@ -392,65 +399,67 @@ def forward_gradient(f: Callable[[list], Dual], x: Sequence[float]) -> list[floa
     return [f([Dual(v, float(i == d)) for i, v in enumerate(x)]).slope for d in range(len(x))]
 
 
-# ---- the tensor engine: its rules give the result, what each input's gradient is made of, and
-# the tensors that they will look at again
+# ---- the tensor engine: its rules give the result and, for each input, what pulls the gradient
+# back to it and the tensors that this will look at again
 
 
 def _add(a, b):
-    return a + b, (_same, _same), ()
+    return a + b, (_same,), (_same,)
 
 
 def _sub(a, b):
-    return a - b, (_same, torch.neg), ()
+    return a - b, (_same,), (torch.neg,)
 
 
 def _mul(a, b):
-    return a * b, (lambda g: g * b, lambda g: g * a), (a, b)
+    return a * b, (lambda g: g * b, b), (lambda g: g * a, a)
 
 
 def _div(a, b):
-    return a / b, (lambda g: g / b, lambda g: -g * a / (b * b)), (a, b)
+    return a / b, (lambda g: g / b, b), (lambda g: -g * a / (b * b), a, b)
 
 
 def _power(a, b):
     y = a**b
     a, b = (torch.as_tensor(x, dtype=y.dtype, device=y.device) for x in (a, b))
     by_a = lambda g: g * torch.where(b == 0, 0, b * a ** (b - 1))  # noqa: E731
-    by_b = lambda g: g * torch.where(a == 0, 0, y * a.log())  # noqa: E731
-    return y, (by_a, by_b), (a, b, y)
+    by_b = lambda g: g * torch.where(a == 0, 0, a**b * a.log())  # noqa: E731
+    return y, (by_a, a, b), (by_b, a, b)
 
 
 def _matmul(a, b):
+    if not all(isinstance(x, Tensor) and x.ndim for x in (a, b)):
+        raise TypeError("@ needs tensors of one axis or more; numbers are multiplied by *")
     A = a if a.ndim > 1 else a[None, :]  # (..., N, D)
     B = b if b.ndim > 1 else b[:, None]  # (..., D, K)
     Y = A @ B  # (..., N, K)
     by_a = lambda g: unbroadcast(g.reshape(Y.shape) @ B.mT, A.shape).reshape(a.shape)  # noqa: E731
     by_b = lambda g: unbroadcast(A.mT @ g.reshape(Y.shape), B.shape).reshape(b.shape)  # noqa: E731
     y = Y if a.ndim > 1 else Y[..., 0, :]
-    return y if b.ndim > 1 else y[..., 0], (by_a, by_b), (a, b)
+    return y if b.ndim > 1 else y[..., 0], (by_a, b), (by_b, a)
 
 
 def _exp(a):
     y = a.exp()
-    return y, (lambda g: g * y,), (y,)
+    return y, (lambda g: g * y, y)
 
 
 def _log(a):
-    return a.log(), (lambda g: g / a,), (a,)
+    return a.log(), (lambda g: g / a, a)
 
 
 def _tanh(a):
     y = a.tanh()
-    return y, (lambda g: g * (1 - y * y),), (y,)
+    return y, (lambda g: g * (1 - y * y), y)
 
 
 def _relu(a):
-    return a.relu(), (lambda g: g * (a > 0),), (a,)
+    return a.relu(), (lambda g: g * (a > 0), a)
 
 
 def _sigmoid(a):
     y = a.sigmoid()
-    return y, (lambda g: g * y * (1 - y),), (y,)
+    return y, (lambda g: g * y * (1 - y), y)
 
 
 def _same(g: Tensor) -> Tensor:
@@ -490,7 +499,7 @@ class Array(_Arithmetic):
     """A tensor that remembers where it came from: the engine of Value, whole tensors at a time.
 
     ``data`` and ``grad`` are torch tensors; a ``grad`` of None means that nothing has arrived.
-    Numbers and torch tensors may take part in an operation; they count as constants.
+    Numbers, lists, numpy arrays and torch tensors may take part in an operation, as constants.
 
     Args:
         data: numbers, nested lists or a tensor, whose memory is shared; whole numbers become
@@ -522,9 +531,16 @@ class Array(_Arithmetic):
         return NotImplemented  # a torch tensor on the left does so too
 
     def _apply(self, op: str, *inputs: Any) -> Array:
-        data = [x if isinstance(x, int | float) else _data(x) for x in inputs]
-        y, pulls, saved = PULLS[op](*data)
-        return _recorded(y, op, inputs, pulls, saved)
+        y, *pulls = PULLS[op](*[self._read(x) for x in inputs])
+        return _recorded(y, op, inputs, *pulls)
+
+    def _read(self, x: Any) -> Tensor | float:
+        """What an input holds; constants that are not torch's take our dtype and device."""
+        if isinstance(x, Array):
+            return x.data
+        if isinstance(x, Tensor):
+            return x.detach()
+        return x if isinstance(x, int | float) else _floating(x, self.data.dtype, self.data.device)
 
     def _hand_on(self) -> None:
         if self.grad is None:
@@ -539,8 +555,11 @@ class Array(_Arithmetic):
         for x, pull in zip(self.inputs, self.pulls, strict=True):
             if x.spent:
                 _check_on_tape(x, f"an input of {self.op}")
-            g = unbroadcast(pull(self.grad), x.shape)
-            x.grad = g if x.grad is None else x.grad + g
+            g = unbroadcast(pull(self.grad), x.shape).to(x.data.dtype)
+            if x.grad is not None:
+                x.grad = x.grad + g
+            else:  # a leaf gets memory of its own, which may be changed in place
+                x.grad = g if x.inputs else g.clone()
 
     def steps(self, keep: bool = False) -> Iterator[Value | Array]:
         """backward() step by step: yields each node once it has handed its gradient on."""
@@ -576,39 +595,36 @@ class Array(_Arithmetic):
 
     def __getitem__(self, index: Any) -> Array:
         a = self.data
-        at = torch.arange(a.numel(), device=a.device).reshape(a.shape)[
-            index
-        ]  # where each came from
+        places = torch.arange(a.numel(), device=a.device).reshape(a.shape)[index]
 
         def pull(g: Tensor) -> Tensor:
             zeros = torch.zeros(a.numel(), dtype=g.dtype, device=g.device)
-            return zeros.index_add(0, at.flatten(), g.flatten()).reshape(a.shape)
+            return zeros.index_add(0, places.flatten(), g.flatten()).reshape(a.shape)
 
         return _recorded(a[index], "[ ]", (self,), (pull,))
 
     def sum(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Array:
         """The sum over one axis, several, or all."""
-        a, dims = self.data, _axes(self.data, dim)
-        pull = lambda g: g.reshape(_kept(a.shape, dims)).expand(a.shape)  # noqa: E731
-        return _recorded(a.sum(dims, keepdim), "sum", (self,), (pull,))
+        a, y = self.data, self.data.sum(dim, keepdim=True)
+        pull = lambda g: g.reshape(y.shape).expand(a.shape)  # noqa: E731
+        return _recorded(y if keepdim else _squeezed(y, dim), "sum", (self,), (pull,))
 
     def mean(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Array:
         """The mean over one axis, several, or all."""
-        a, dims = self.data, _axes(self.data, dim)
-        count = math.prod(a.shape[d] for d in dims)
-        pull = lambda g: (g / count).reshape(_kept(a.shape, dims)).expand(a.shape)  # noqa: E731
-        return _recorded(a.mean(dims, keepdim), "mean", (self,), (pull,))
+        a, y = self.data, self.data.mean(dim, keepdim=True)
+        count = a.numel() // max(y.numel(), 1)
+        pull = lambda g: (g / count).reshape(y.shape).expand(a.shape)  # noqa: E731
+        return _recorded(y if keepdim else _squeezed(y, dim), "mean", (self,), (pull,))
 
     def max(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Array:
         """The largest entry over one axis, several, or all; those that tie share the gradient."""
-        a, dims = self.data, _axes(self.data, dim)
-        y = a.amax(dims, keepdim=True)
+        a, y = self.data, self.data.amax(() if dim is None else dim, keepdim=True)
 
         def pull(g: Tensor) -> Tensor:
-            first = (a == y).to(a.dtype)
-            return first / first.sum(dims, keepdim=True) * g.reshape(y.shape)
+            largest = (a == y).to(a.dtype)
+            return largest / largest.sum(dim, keepdim=True) * g.reshape(y.shape)
 
-        return _recorded(a.amax(dims, keepdim=keepdim), "max", (self,), (pull,), (a, y))
+        return _recorded(y if keepdim else _squeezed(y, dim), "max", (self,), (pull, a, y))
 
     def reshape(self, *shape: int) -> Array:
         """The same entries, in the same order, in another shape."""
@@ -631,14 +647,13 @@ def concatenate(arrays: Sequence[Array | Tensor], dim: int = 0) -> Array:
     Returns:
         An :class:`Array`.
     """
-    data = [_data(x) for x in arrays]
-    lengths = [x.shape[dim] for x in data]
-    starts = [sum(lengths[:i]) for i in range(len(lengths))]
+    data = [x.data for x in arrays]
+    ends = list(itertools.accumulate(x.shape[dim] for x in data))
     pulls = [
-        lambda g, s=start, n=length: g.narrow(dim, s, n)
-        for start, length in zip(starts, lengths, strict=True)
+        (lambda g, x=x, n=x.shape[dim], end=end: g.narrow(dim, end - n, n).reshape(x.shape),)
+        for x, end in zip(data, ends, strict=True)
     ]
-    return _recorded(torch.cat(data, dim), "concatenate", tuple(arrays), tuple(pulls))
+    return _recorded(torch.cat(data, dim), "concatenate", tuple(arrays), *pulls)
 
 
 def softmax_cross_entropy(logits: Array, labels: Tensor) -> Array:
@@ -654,7 +669,7 @@ def softmax_cross_entropy(logits: Array, labels: Tensor) -> Array:
     Raises:
         ValueError: when the shapes do not fit or a label is not one of the K classes.
     """
-    z = _data(logits)
+    z = logits.data
     if z.ndim != 2 or labels.shape != z.shape[:1] or labels.is_floating_point():
         raise ValueError(
             f"expected logits (B, K) and whole numbers (B,), got {tuple(z.shape)} and "
@@ -665,6 +680,7 @@ def softmax_cross_entropy(logits: Array, labels: Tensor) -> Array:
             f"labels must lie from 0 to {z.shape[1] - 1}, got {int(labels.min())} to "
             f"{int(labels.max())}"
         )
+    labels = labels.long()  # an index of booleans or bytes would be taken for a mask
     log_p = z - z.logsumexp(1, keepdim=True)  # (B, K)
     rows = torch.arange(len(labels), device=z.device)
 
@@ -674,49 +690,43 @@ def softmax_cross_entropy(logits: Array, labels: Tensor) -> Array:
         return g * p / len(labels)
 
     loss = -log_p[rows, labels].mean()
-    return _recorded(loss, "cross-entropy", (logits,), (pull,), (log_p, labels))
+    return _recorded(loss, "cross-entropy", (logits,), (pull, log_p, labels))
 
 
-def _recorded(data: Tensor, op: str, inputs: tuple, pulls: tuple, saved: tuple = ()) -> Array:
+def _recorded(data: Tensor, op: str, inputs: Sequence[Any], *pulls: tuple) -> Array:
     """The result of an operation, put on the tape with what its gradient will need."""
     out = Array.__new__(Array)
     out.data, out.grad, out.op, out.spent = data, None, op, False
-    edges = [e for e in zip(inputs, pulls, strict=True) if isinstance(e[0], Array)]
-    out.inputs = tuple(x for x, _ in edges) if tape.on else ()
-    out.pulls = tuple(pull for _, pull in edges)
-    out.saved = [(x, x._version) for x in saved if isinstance(x, Tensor)]
+    edges = [(x, *p) for x, p in zip(inputs, pulls, strict=True) if isinstance(x, Array)]
+    edges = edges if tape.on else []
+    out.inputs = tuple(x for x, *_ in edges)
+    out.pulls = [pull for _, pull, *_ in edges]
+    out.saved = [(t, t._version) for _, _, *ts in edges for t in ts if isinstance(t, Tensor)]
     if tape.on:
         tape.nodes.append(out)
     return out
 
 
 def _floating(data: Any, dtype: torch.dtype | None, device: Any) -> Tensor:
+    if isinstance(data, Array):
+        raise TypeError("this is an Array already; use its .data")
     try:
-        x = data.detach() if isinstance(data, Tensor) else torch.as_tensor(data)
+        x = data.detach() if isinstance(data, Tensor) else torch.as_tensor(data, dtype=dtype)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"an Array holds numbers, got {data!r}") from error
     if x.is_complex():
         raise TypeError(f"an Array holds real numbers, got {x.dtype}")
-    if dtype is None and not x.is_floating_point():
-        dtype = torch.get_default_dtype()
+    if dtype is None:
+        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a floating-point one, got {dtype}")
     stays = device is None and isinstance(data, Tensor)
-    return x.to(x.device if stays else pick_device(device), dtype or x.dtype)
+    return x.to(x.device if stays else pick_device(device), dtype)
 
 
-def _data(x: Any) -> Tensor:
-    if isinstance(x, Array):
-        return x.data
-    return x if isinstance(x, Tensor) else _floating(x, None, None)
-
-
-def _axes(a: Tensor, dim: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    dims = range(a.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
-    return tuple(d % max(a.ndim, 1) for d in dims)
-
-
-def _kept(shape: Sequence[int], dims: tuple[int, ...]) -> list[int]:
-    """The shape with the axes summed over kept at length 1."""
-    return [1 if d in dims else n for d, n in enumerate(shape)]
+def _squeezed(y: Tensor, dim: int | tuple[int, ...] | None) -> Tensor:
+    """Without the axes that were summed over; neither None nor () leaves any."""
+    return y.reshape(()) if dim is None or dim == () else y.squeeze(dim)
 
 
 # ---- looking at it
@@ -732,7 +742,7 @@ def gradcheck(
     """Hold the gradients of ``f`` against central differences ``(f(x + h) - f(x - h)) / 2h``.
 
     It computes in float64. A result with many entries is weighted and summed, so that each counts.
-    Near a kink (ReLU at 0) the two may differ rightly.
+    Near a kink (ReLU at 0) the two may differ rightly. Like backward(), it empties the tape.
 
     Args:
         f: takes as many :class:`Value` as there are inputs, or :class:`Array` where one of them is
@@ -755,9 +765,7 @@ def gradcheck(
     tensors = [torch.as_tensor(x, dtype=torch.float64) for x in inputs]
     kind = Array if any(isinstance(x, Tensor) for x in inputs) else lambda x: Value(x.item())
     nodes = [kind(x) for x in tensors]
-    y = _weighted(f(*nodes))
-    if y.inputs:  # else it depends on none of them
-        y.backward()
+    _weighted(f(*nodes)).backward()
     worst = 0.0
     for i, (x, node) in enumerate(zip(tensors, nodes, strict=True)):
         grad = (
@@ -799,7 +807,9 @@ def _index(at: tuple[Tensor, ...]) -> str:
 def _weighted(y: Value | Array) -> Value | Array:
     """One number in which each entry has a weight of its own: a plain sum hides errors."""
     if isinstance(y, Value):
-        return y
+        return y * 1.0  # on the tape, even where f returns its input
+    if not isinstance(y, Array):
+        raise TypeError(f"f must return a Value or an Array, got {y!r}")
     n = y.data.numel()
     weights = torch.linspace(0.5, 1.5, n, dtype=y.data.dtype, device=y.data.device)
     return (y.reshape(n) * weights).sum()

@@ -254,16 +254,16 @@ def graph(texts: dict[Any, str], edges: Sequence[tuple[Any, Any]], mark: Any = N
         mark: the key of a box to draw in colour.
 
     Returns:
-        A figure, at most 4.8 inches wide where no row holds more than four boxes.
+        A figure, about 4.8 inches wide where a row holds four boxes of short lines.
     """
     rows = _rows(texts, edges)
     ways = {edge: _way(edge, rows) for edge in edges}
     places = _places(texts, rows, ways.values())
-    lines = max(text.count("\n") for text in texts.values()) + 1
-    height = 0.2 * lines + 0.42  # inches a row
-    half = (0.09 * lines + 0.07) / height  # of a box, in rows
-    xs = [places[key][0] for key in places]
-    size = max(1.15 * (max(xs) - min(xs) + 1), 2.4), height * (max(rows.values()) + 1)
+    lines = {key: text.split("\n") for key, text in texts.items()}
+    height = 0.2 * max(map(len, lines.values())) + 0.42  # inches a row
+    half = {key: (0.09 * len(line) + 0.07) / height for key, line in lines.items()}  # in rows
+    column, left, right = _columns(places, lines)
+    size = max(column * (right - left), 2.4), height * (max(rows.values()) + 1)
     fig, ax = subplots(size=size)
     for key, text in texts.items():
         style = {"boxstyle": "round,pad=0.4", "fc": "none", "lw": 1, "ec": INK}
@@ -271,14 +271,15 @@ def graph(texts: dict[Any, str], edges: Sequence[tuple[Any, Any]], mark: Any = N
         ax.text(*places[key], text, ha="center", va="center", size=9, bbox=style)
     for edge, way in ways.items():
         (x, row), *between, (x_end, row_end) = [places[key] for key in way]
-        points = [(x, row - half), *between, (x_end, row_end + half)]
+        points = [(x, row - half[way[0]]), *between, (x_end, row_end + half[way[-1]])]
         ax.plot(*zip(*points[:-1], strict=True), color=PALETTE[0], lw=1)
-        twice = edges.count(edge) > 1
-        for bend in (-0.3, 0.3) if twice else (0,):
+        times = edges.count(edge)
+        for k in range(times):
+            bend = 0.3 * (2 * k - times + 1)
             arrow = {"arrowstyle": "->", "color": PALETTE[0], "lw": 1, "shrinkA": 0, "shrinkB": 0}
             arrow["connectionstyle"] = f"arc3,rad={bend}"
             ax.annotate("", points[-1], points[-2], arrowprops=arrow)
-    ax.set(xlim=(min(xs) - 0.55, max(xs) + 0.55), ylim=(-0.5, max(rows.values()) + 0.5))
+    ax.set(xlim=(left, right), ylim=(-0.5, max(rows.values()) + 0.5))
     ax.axis("off")
     return fig
 
@@ -318,3 +319,17 @@ def _places(
         shift = sum(wish[k] - x for k, x in zip(line, at, strict=True)) / len(line)
         columns |= {k: x + shift for k, x in zip(line, at, strict=True)}
     return {key: (columns[key], row_of[key]) for key in follow}
+
+
+def _columns(
+    places: dict[Any, tuple[float, int]], lines: dict[Any, list[str]]
+) -> tuple[float, float, float]:
+    """Inches a column, so that neighbours do not touch, and the left and right end in columns."""
+    half = {key: 0.04 * max(map(len, line)) + 0.1 for key, line in lines.items()}  # inches
+    column = 1.15
+    for a, b in itertools.combinations(lines, 2):
+        (x_a, row_a), (x_b, row_b) = places[a], places[b]
+        if row_a == row_b:
+            column = max(column, (half[a] + half[b]) / abs(x_a - x_b))
+    ends = [(x, max(half.get(key, 0) / column, 0.5)) for key, (x, _) in places.items()]
+    return column, min(x - end for x, end in ends), max(x + end for x, end in ends)

@@ -7,9 +7,21 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from course_lib import data
-from course_lib.plotting import INK, PALETTE, regions, scatter, show, subplots, table, to_svg
+from course_lib.plotting import (
+    INK,
+    PALETTE,
+    graph,
+    regions,
+    scatter,
+    show,
+    subplots,
+    table,
+    to_svg,
+)
 
 PAGES = {"light": "#ffffff", "dark": "#14181e"}
 # Machado, Oliveira & Fernandes 2009: what full deuteranopia and protanopia make of linear RGB.
@@ -130,3 +142,66 @@ def test_table_refuses_ragged_rows_and_many_columns():
         table(["a", "b"], [[1]])
     with pytest.raises(ValueError, match="at most six columns"):
         table(list("abcdefg"), [])
+
+
+def boxes(fig):
+    """The outlines of the boxes of a graph, in pixels, by their text."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(fig).draw()
+    texts = [t for t in fig.axes[0].texts if t.get_text()]
+    return {t.get_text(): t.get_bbox_patch().get_window_extent() for t in texts}
+
+
+def arrows(fig):
+    return [t for t in fig.axes[0].texts if not t.get_text()]
+
+
+@st.composite
+def graphs(draw):
+    """Boxes of one to three lines and edges that lead from lower to higher numbers."""
+    n = draw(st.integers(1, 9))
+    word = st.text("adeg 0.1", min_size=1, max_size=24)
+    texts = {i: "\n".join([f"{i}", *draw(st.lists(word, max_size=2))]) for i in range(n)}
+    pairs = st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)).filter(lambda e: e[0] < e[1])
+    return texts, draw(st.lists(pairs, max_size=12)) if n > 1 else []
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(graphs())
+def test_a_graph_shows_every_box_once_apart_and_inside_above_what_it_leads_to(drawn):
+    texts, edges = drawn
+    fig = graph(texts, edges)
+    found = boxes(fig)
+    assert list(found) == list(texts.values())
+    for a, b in itertools.combinations(found.values(), 2):
+        assert not a.overlaps(b)
+    width, height = fig.get_size_inches() * fig.dpi
+    for box in found.values():
+        assert box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1
+    for a, b in edges:
+        assert found[texts[a]].y0 > found[texts[b]].y1
+    assert len(arrows(fig)) == len(edges)  # an edge given twice is drawn twice
+
+
+def test_arrows_go_from_box_to_box():
+    fig = graph({"x": "one", "y": "two\nlines"}, [("x", "y")])
+    found, to_pixels = boxes(fig), fig.axes[0].transData.transform
+    (arrow,) = arrows(fig)
+    start, end = to_pixels(arrow.xyann)[1], to_pixels(arrow.xy)[1]
+    assert abs(start - found["one"].y0) < 4 and abs(end - found["two\nlines"].y1) < 4
+
+
+def test_an_edge_past_a_row_goes_round_its_boxes():
+    texts = dict(zip("abc", "abc", strict=True))
+    fig = graph(texts, [("a", "b"), ("b", "c"), ("a", "c")])
+    (long,) = [line for line in fig.axes[0].lines if len(line.get_xdata()) > 1]
+    x, y = fig.axes[0].transData.transform(long.get_xydata())[-1]
+    assert not boxes(fig)["b"].contains(x, y)
+
+
+def test_a_mark_is_drawn_in_colour_and_the_same_graph_gives_the_same_svg():
+    texts, edges = {1: "a", 2: "b"}, [(1, 2), (1, 2)]
+    plain, marked = (to_svg(graph(texts, edges, mark), "a leads to b") for mark in (None, 2))
+    assert PALETTE[1].lower() not in plain and PALETTE[1].lower() in marked
+    assert to_svg(graph(texts, edges), "a leads to b") == plain

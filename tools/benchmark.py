@@ -1,10 +1,12 @@
-"""How long a learner waits for `check`: `make benchmark`. Timings stand here, never in a test."""
+"""What takes how long: `make benchmark`. Timings stand here, never in a test."""
 
 import importlib
 import statistics
 import time
 import warnings
 from pathlib import Path
+
+from tools import benchmark_engines
 
 ROOT = Path(__file__).parents[1]
 GOAL = 10  # milliseconds, for small exercises
@@ -20,7 +22,7 @@ def milliseconds(exercise, answer, runs: int = 30) -> float:
     return statistics.median(taken)
 
 
-def main() -> None:
+def checks() -> None:
     """Print a row per exercise: the right answer, and the mistake that takes longest to name."""
     warnings.simplefilter("ignore")  # a mistake may overflow; that is its point
     print(f"median milliseconds of a check (goal: at most {GOAL})")
@@ -31,6 +33,13 @@ def main() -> None:
             right = milliseconds(exercise, exercise.reference)
             slowest = max(milliseconds(exercise, m.answer, 10) for m in exercise.mistakes)
             print(f"{path.stem + ' ' + exercise.name:<32}{right:>8.2f}{slowest:>18.2f}")
+
+
+def main() -> None:
+    """Print how long a learner waits for `check`, then the speed of the engines."""
+    checks()
+    benchmark_engines.scalars()
+    benchmark_engines.arrays()
 
 
 if __name__ == "__main__":
