@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from course_lib import neuron
+from course_lib import autograd, neuron
 from course_lib.studies import runner
 from course_lib.studies.runner import Experiment, results, run_study
 
@@ -117,6 +117,18 @@ def test_the_hash_reaches_helpers_constants_and_defaults(monkeypatch):
             patch.setattr(module, name, value)
             changed = centring.hash() != before
         assert changed or name == "LEARNING_RATES", name  # a default is bound when defined
+
+
+def test_the_hash_reaches_methods_tables_of_functions_and_instances(monkeypatch):
+    cost = runner.load_study("autograd").EXPERIMENTS["cost"]
+    before = cost.hash()
+    with monkeypatch.context() as patch:  # through the table of engines, Value and its table
+        patch.setitem(autograd.RULES, "^", autograd.mul)
+        assert cost.hash() != before
+    with monkeypatch.context() as patch:  # through a method of the tape, an instance
+        patch.setattr(autograd, "_check_on_tape", autograd.relu)
+        assert cost.hash() != before
+    assert cost.hash() == before
 
 
 def test_the_hash_sees_code_and_nothing_else(tmp_path, monkeypatch):

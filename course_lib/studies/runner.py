@@ -59,19 +59,32 @@ def _reach(obj: Any, found: dict[str, str]) -> None:
     if name in found:
         return
     found[name] = _bare(inspect.getsource(obj))
-    if not inspect.isfunction(obj):
-        return
-    codes = [obj.__code__]
-    while codes:
-        code = codes.pop()
-        codes += [c for c in code.co_consts if inspect.iscode(c)]  # lambdas, comprehensions
-        for word in code.co_names:
-            value = obj.__globals__.get(word)
-            if inspect.isfunction(value) or inspect.isclass(value):
-                if value.__module__.partition(".")[0] == __name__.partition(".")[0]:
-                    _reach(value, found)
-            elif isinstance(value, _CONSTANT) and word[0] != "_" and " at 0x" not in repr(value):
-                found[f"{obj.__module__}.{word}"] = f"{word} = {value!r}"
+    for function in [obj] if inspect.isfunction(obj) else _methods(obj):
+        codes = [function.__code__]
+        while codes:
+            code = codes.pop()
+            codes += [c for c in code.co_consts if inspect.iscode(c)]  # lambdas, comprehensions
+            for word in code.co_names:
+                if word in function.__globals__ and not word.startswith("__"):
+                    _note(f"{obj.__module__}.{word}", function.__globals__[word], found)
+
+
+def _methods(cls: type) -> list[Callable]:
+    """The functions written in the body of a class, those behind its properties too."""
+    own = [getattr(m, "fget", None) or getattr(m, "__func__", m) for m in vars(cls).values()]
+    return [m for m in own if inspect.isfunction(m) and m.__qualname__.startswith(cls.__qualname__)]
+
+
+def _note(name: str, value: Any, found: dict[str, str]) -> None:
+    """Note what a global name stands for: code of the library, a constant, or a table of either."""
+    code = value if inspect.isfunction(value) or inspect.isclass(value) else type(value)
+    if code.__module__.partition(".")[0] == __name__.partition(".")[0]:
+        _reach(code, found)
+    elif isinstance(value, dict | list | tuple) and " at 0x" in repr(value):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            _note(f"{name}[{key!r}]", part, found)
+    elif isinstance(value, _CONSTANT) and " at 0x" not in repr(value):
+        found[name] = f"{name.rpartition('.')[2]} = {value!r}"
 
 
 def _bare(code: str) -> str:
