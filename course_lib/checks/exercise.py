@@ -308,6 +308,8 @@ class Exercise:
         """Several methods of a class may be wrong at once: what one test alone says of them."""
         if line.status != "FAIL" or line.test.probe is not probes.program:
             return line
+        if translation(line.message):  # the error says it already
+            return line
         found = list(self._alike(_finished(line.test, cases, seen)))
         named = found[0] if len({mistake.hint for mistake in found}) == 1 else None
         return replace(line, mistake=named)
