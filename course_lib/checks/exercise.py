@@ -144,7 +144,7 @@ class Report:
             paid = ", paid once the values are right" if line.status == "held" else ""
             rows.append(f"  {line.status:<5} {line.test.name} ({line.test.points}{paid})")
             if line.message:
-                said, _, given = (line.message or "").partition("\n")
+                said, _, given = line.message.partition("\n")
                 rows.append(_indented("the same as above" if said in told else said))
                 if given and said not in told:
                     rows.append(_indented(given))
