@@ -144,7 +144,7 @@ class Report:
             paid = ", paid once the values are right" if line.status == "held" else ""
             rows.append(f"  {line.status:<5} {line.test.name} ({line.test.points}{paid})")
             if line.message:
-                said, _, given = (line.message or "").partition("\n")
+                said, _, given = line.message.partition("\n")
                 rows.append(_indented("the same as above" if said in told else said))
                 if given and said not in told:
                     rows.append(_indented(given))
@@ -308,6 +308,8 @@ class Exercise:
     def _with_own_mistake(self, line: Line, cases: list[tuple], seen: list[Outcome]) -> Line:
         """Several methods of a class may be wrong at once: what one test alone says of them."""
         if line.status != "FAIL" or not (self.apart or line.test.probe is probes.program):
+            return line
+        if translation(line.message):  # the error says it already
             return line
         found = list(self._alike(_finished(line.test, cases, seen)))
         named = found[0] if len({mistake.hint for mistake in found}) == 1 else None
