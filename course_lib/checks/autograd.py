@@ -1,7 +1,8 @@
 """The exercises of chapter 03_autograd: what they ask, how they are judged, what goes wrong.
 
-The statements and the solutions stand in solutions/03_autograd.md. Paths and tapes are tuples of
-numbers, not tensors: their parts differ in length. Their slopes are halves and whole numbers.
+The statements and the solutions stand in solutions/03_autograd.md; exercises 3.6 to 3.8, which are
+classes, in autograd_engine.py. Paths and tapes are tuples of numbers, not tensors: their parts
+differ in length. Their slopes are halves and whole numbers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import partial
 import torch
 from torch import Generator, Tensor
 
+from .autograd_engine import DUAL, TRAIN_ON_MOONS, VALUE
 from .draws import normal, uniform
 from .exercise import Exercise, Mistake, Test, checker, numbers, part, parts, shapes
 from .values import difference
@@ -1152,13 +1154,15 @@ MATMUL_GRADIENTS = Exercise(
     ],
 )
 
-# The engine's exercises, 3.6 to 3.8, stand in autograd_engine.py.
 EXERCISES = (
     CHAIN,
     LOCAL_SLOPES,
     BACKWARD_PASS,
     UNBROADCAST,
     MATMUL_GRADIENTS,
+    DUAL,
+    VALUE,
+    TRAIN_ON_MOONS,
 )
 
 check = checker(EXERCISES)
