@@ -175,8 +175,8 @@ def _inline(svg: str, alt: str, prefix: str | None, width: int) -> str:
     body = re.sub(r'<style type="text/css">.*?</style>', "", body, flags=re.S)
     body = re.sub(r"font-family: [^;\"]*", "font-family: system-ui, sans-serif", body)
     body = body.replace("xlink:href", "href").replace("#000000", "currentColor")
-    # a hundredth of a point is finer than a screen shows
-    body = re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), body)
+    # a hundredth of a point is finer than a screen shows; what stands between the tags is text
+    body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"-?\d+\.\d{3,}", _hundredths, tag[0]), body)
     body = _rename_ids(body, prefix or hashlib.sha256(body.encode()).hexdigest()[:6])
     body = re.sub(r"\n\s*\n+", "\n", body).strip()
     style = (
@@ -185,6 +185,10 @@ def _inline(svg: str, alt: str, prefix: str | None, width: int) -> str:
     )
     head = f'<svg role="img" aria-label="{escape(alt)}" viewBox="{view}" style="{style}">'
     return f"{head}\n{body}"
+
+
+def _hundredths(number: re.Match) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _rename_ids(body: str, prefix: str) -> str:

@@ -205,3 +205,13 @@ def test_a_mark_is_drawn_in_colour_and_the_same_graph_gives_the_same_svg():
     plain, marked = (to_svg(graph(texts, edges, mark), "a leads to b") for mark in (None, 2))
     assert PALETTE[1].lower() not in plain and PALETTE[1].lower() in marked
     assert to_svg(graph(texts, edges), "a leads to b") == plain
+
+
+def test_numbers_in_words_keep_their_digits():
+    fig, ax = subplots(size=(3, 2))
+    ax.plot([0, 1], [0, 1 / 3])
+    ax.set(title="lr = 0.0005", xlabel="0.604")
+    svg = show(fig, alt="A line that rises by a third.").svg
+    assert "lr = 0.0005" in svg and "0.604" in svg
+    path = re.findall(r'd="([^"]*)"', svg)
+    assert path and not any(re.search(r"\.\d{3,}", d) for d in path)
