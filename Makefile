@@ -92,11 +92,11 @@ study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [devi
 	@test -n "$(name)" || { echo "Which study? make study name=neuron"; exit 1; }
 	$(BIN)/python -m course_lib.studies $(name) $(if $(seeds),--seeds $(seeds)) $(if $(device),--device $(device))
 
-benchmark: $(READY) ## time the checks, and the engines beside micrograd and torch
+benchmark: $(READY) ## time the checks, and the engines beside micrograd (installs it) and torch
 	$(BIN)/python -m tools.benchmark
 
-new: $(READY) ## lay out a new chapter: make new name=03_autograd [title="Backpropagation"]
-	@test -n "$(name)" || { echo "Which chapter? make new name=03_autograd"; exit 1; }
+new: $(READY) ## lay out a new chapter: make new name=88_lighthouse [title="A lighthouse"]
+	@test -n "$(name)" || { echo "Which chapter? make new name=88_lighthouse"; exit 1; }
 	@$(BIN)/python -m tools.new $(name) $(if $(title),--title "$(title)")
 
 publish: $(READY) ## push the stamped notebooks: make publish remote=origin (the workflow does it)

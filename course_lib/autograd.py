@@ -41,13 +41,14 @@ def mul(a: float, b: float) -> tuple[float, float, float]:
 
 
 def div(a: float, b: float) -> tuple[float, float, float]:
-    """``a / b`` and its slopes 1 / b and -a / b²."""
-    return a / b, 1 / b, -a / (b * b)
+    """``y = a / b`` and its slopes 1 / b and -a / b² = -y / b."""
+    y = a / b
+    return y, 1 / b, -y / b  # b² might underflow
 
 
 def power(a: float, b: float) -> tuple[float, float, float]:
     """``aᵇ`` and its slopes b aᵇ⁻¹ and aᵇ log a (NaN for a < 0, where it has none)."""
-    if a < 0 and b != int(b):
+    if a < 0 and not b.is_integer():
         raise ValueError(f"{a} to the power of {b} is no real number; the base must be >= 0")
     y = a**b
     if a == 0:  # the slope of a⁰·⁵ is infinite there
@@ -75,8 +76,8 @@ def tanh(a: float) -> tuple[float, float]:
 
 
 def relu(a: float) -> tuple[float, float]:
-    """``max(a, 0)`` and its slope 1 or 0; at the kink 0, as torch has it."""
-    return (a, 1.0) if a > 0 else (0.0, 0.0)
+    """``max(a, 0)`` and its slope 1 or 0; at the kink 0, as torch has it. NaN stays NaN."""
+    return (0.0, 0.0) if a <= 0 else (a, 1.0)
 
 
 def sigmoid(a: float) -> tuple[float, float]:
@@ -189,15 +190,17 @@ class Tape:
         for node in self.nodes:
             node.grad = node.nothing  # leaves are not on the tape: theirs accumulate
         root.grad = seed
+        nodes = self.nodes
+        if not keep:
+            self.nodes = []
         try:
-            for node in reversed(self.nodes):
+            for node in reversed(nodes):
                 node._hand_on()
                 yield node
         finally:
             if not keep:
-                for node in self.nodes:
+                for node in nodes:
                     node.spent = True
-                self.nodes.clear()
 
 
 tape = Tape()
@@ -211,8 +214,8 @@ def no_grad() -> Iterator[None]:
         >>> w = Value(2.0)
         >>> with no_grad():
         ...     y = 3 * w
-        >>> len(tape.nodes)
-        0
+        >>> y.inputs
+        ()
     """
     before, tape.on = tape.on, False
     try:
@@ -295,7 +298,7 @@ class Value(_Arithmetic):
     def _hand_on(self) -> None:
         g = self.grad
         if not g:
-            return  # nothing depends on it
+            return  # nothing depends on it, or with slope 0: then 0 · inf counts as 0
         a, b = self.a, self.b
         if a.spent or (b is not None and b.spent):
             _check_on_tape(a if a.spent else b, f"an input of {self.op}")
@@ -309,7 +312,7 @@ class Value(_Arithmetic):
         return tuple(x for x in (self.a, self.b) if x is not None)
 
     def steps(self, keep: bool = False) -> Iterator[Value | Array]:
-        """backward() step by step: yields each node once it has handed its gradient on."""
+        """backward() step by step, to be run to its end: yields each node that has handed on."""
         return tape.walk(self, 1.0, keep)
 
     def backward(self, keep: bool = False) -> None:
@@ -372,7 +375,7 @@ class Dual(_Arithmetic):
 
 
 def reverse_gradient(f: Callable[[list], Value], x: Sequence[float]) -> list[float]:
-    """The gradient of ``f`` by reverse mode: one pass forward, one back, whatever the length.
+    """The gradient of ``f`` by reverse mode: one pass forward, one back; it empties the tape.
 
     Args:
         f: maps a list of :class:`Value` to a Value.
@@ -382,7 +385,7 @@ def reverse_gradient(f: Callable[[list], Value], x: Sequence[float]) -> list[flo
         D slopes.
     """
     inputs = [Value(v) for v in x]
-    f(inputs).backward()
+    (f(inputs) * 1.0).backward()  # a step at least, should f return an input
     return [v.grad for v in inputs]
 
 
@@ -416,14 +419,15 @@ def _mul(a, b):
 
 
 def _div(a, b):
-    return a / b, (lambda g: g / b, b), (lambda g: -g * a / (b * b), a, b)
+    y = a / b
+    return y, (lambda g: g / b, b), (lambda g: -g * (y / b), y, b)
 
 
 def _power(a, b):
     y = a**b
     a, b = (torch.as_tensor(x, dtype=y.dtype, device=y.device) for x in (a, b))
-    by_a = lambda g: g * torch.where(b == 0, 0, b * a ** (b - 1))  # noqa: E731
-    by_b = lambda g: g * torch.where(a == 0, 0, a**b * a.log())  # noqa: E731
+    by_a = lambda g: g * torch.where(b == 0, 0, b * a ** (b - 1))
+    by_b = lambda g: g * torch.where(a == 0, 0, a**b * a.log())
     return y, (by_a, a, b), (by_b, a, b)
 
 
@@ -433,8 +437,8 @@ def _matmul(a, b):
     A = a if a.ndim > 1 else a[None, :]  # (..., N, D)
     B = b if b.ndim > 1 else b[:, None]  # (..., D, K)
     Y = A @ B  # (..., N, K)
-    by_a = lambda g: unbroadcast(g.reshape(Y.shape) @ B.mT, A.shape).reshape(a.shape)  # noqa: E731
-    by_b = lambda g: unbroadcast(A.mT @ g.reshape(Y.shape), B.shape).reshape(b.shape)  # noqa: E731
+    by_a = lambda g: unbroadcast(g.reshape(Y.shape) @ B.mT, A.shape).reshape(a.shape)
+    by_b = lambda g: unbroadcast(A.mT @ g.reshape(Y.shape), B.shape).reshape(b.shape)
     y = Y if a.ndim > 1 else Y[..., 0, :]
     return y if b.ndim > 1 else y[..., 0], (by_a, b), (by_b, a)
 
@@ -454,7 +458,7 @@ def _tanh(a):
 
 
 def _relu(a):
-    return a.relu(), (lambda g: g * (a > 0), a)
+    return a.relu(), (lambda g: g * ~(a <= 0), a)  # NaN stays NaN
 
 
 def _sigmoid(a):
@@ -499,7 +503,8 @@ class Array(_Arithmetic):
     """A tensor that remembers where it came from: the engine of Value, whole tensors at a time.
 
     ``data`` and ``grad`` are torch tensors; a ``grad`` of None means that nothing has arrived.
-    Numbers, lists, numpy arrays and torch tensors may take part in an operation, as constants.
+    Numbers, lists, numpy arrays and torch tensors may take part in an operation, as constants. A
+    change in place of what a gradient needs is found at backward(), unless it is made by numpy.
 
     Args:
         data: numbers, nested lists or a tensor, whose memory is shared; whole numbers become
@@ -606,14 +611,14 @@ class Array(_Arithmetic):
     def sum(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Array:
         """The sum over one axis, several, or all."""
         a, y = self.data, self.data.sum(dim, keepdim=True)
-        pull = lambda g: g.reshape(y.shape).expand(a.shape)  # noqa: E731
+        pull = lambda g: g.reshape(y.shape).expand(a.shape)
         return _recorded(y if keepdim else _squeezed(y, dim), "sum", (self,), (pull,))
 
     def mean(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Array:
         """The mean over one axis, several, or all."""
         a, y = self.data, self.data.mean(dim, keepdim=True)
         count = a.numel() // max(y.numel(), 1)
-        pull = lambda g: (g / count).reshape(y.shape).expand(a.shape)  # noqa: E731
+        pull = lambda g: (g / count).reshape(y.shape).expand(a.shape)
         return _recorded(y if keepdim else _squeezed(y, dim), "mean", (self,), (pull,))
 
     def max(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Array:
@@ -628,12 +633,12 @@ class Array(_Arithmetic):
 
     def reshape(self, *shape: int) -> Array:
         """The same entries, in the same order, in another shape."""
-        pull = lambda g: g.reshape(self.shape)  # noqa: E731
+        pull = lambda g: g.reshape(self.shape)
         return _recorded(self.data.reshape(*shape), "reshape", (self,), (pull,))
 
     def transpose(self, dim0: int, dim1: int) -> Array:
         """Swap two axes."""
-        pull = lambda g: g.transpose(dim0, dim1)  # noqa: E731
+        pull = lambda g: g.transpose(dim0, dim1)
         return _recorded(self.data.transpose(dim0, dim1), "transpose", (self,), (pull,))
 
 

@@ -189,7 +189,7 @@ def test_they_print_what_they_hold():
 @given(programs())
 def test_forward_and_reverse_mode_agree(program):
     steps, inputs = program
-    f = lambda x: run(steps, x) * 1.0  # noqa: E731
+    f = lambda x: run(steps, x) * 1.0
     close(lib.forward_gradient(f, inputs), lib.reverse_gradient(f, inputs))
 
 

@@ -1,6 +1,7 @@
 """course_lib.autograd, the tape: its order, its end, what it costs, and what is refused on it."""
 
 import gc
+import re
 import tracemalloc
 
 import pytest
@@ -269,12 +270,8 @@ def test_an_input_changed_in_place_is_noticed_as_torch_notices_it(op):
     x, w = Array(torch.rand(2, 2) + 1), Array(torch.rand(2, 2))
     y = IN_PLACE[op](x, w).sum()
     x.data += 1
-    with pytest.raises(RuntimeError, match=rf"of shape \(2, 2\) that {re_escape(op)} needs for"):
+    with pytest.raises(RuntimeError, match=rf"of shape \(2, 2\) that {re.escape(op)} needs for"):
         y.backward()
-
-
-def re_escape(op):
-    return "\\" + op if op == "^" else op
 
 
 def test_labels_changed_in_place_are_noticed():

@@ -28,8 +28,8 @@ def checks() -> None:
     print(f"median milliseconds of a check (goal: at most {GOAL})")
     print(f"{'exercise':<32}{'right':>8}{'slowest mistake':>18}")
     for path in sorted((ROOT / "book").glob("[0-9][0-9]_*.md")):
-        checks = importlib.import_module(f"course_lib.checks.{path.stem[3:]}")
-        for exercise in checks.EXERCISES:
+        module = importlib.import_module(f"course_lib.checks.{path.stem[3:]}")
+        for exercise in module.EXERCISES:
             right = milliseconds(exercise, exercise.reference)
             slowest = max(milliseconds(exercise, m.answer, 10) for m in exercise.mistakes)
             print(f"{path.stem + ' ' + exercise.name:<32}{right:>8.2f}{slowest:>18.2f}")

@@ -1,13 +1,14 @@
 """What chapter 03_autograd measures: the price of a gradient, and reverse against forward mode.
 
-Seconds are CPU seconds of one process on one thread, the median of several repetitions; what is
-compared stands side by side in one run. Sources: Baur & Strassen 1983 (the bound of 5).
+Seconds are CPU seconds of one process on one thread, the mean of at least five calls: a mean, so
+that a pass of Python's garbage collector counts as often as it comes. What is compared stands side
+by side in one run. Source: Baur & Strassen 1983 (at most 3 times the products and quotients).
 """
 
 from __future__ import annotations
 
 import gc
-import statistics
+import math
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -19,49 +20,47 @@ from ..autograd import Array, Dual, Value, forward_gradient, no_grad, reverse_gr
 from .runner import Experiment
 
 CHAPTER = "03_autograd"
-REPEATS = 7
 
 
-def seconds(f: Callable[[], object], repeats: int = REPEATS) -> float:
-    """CPU seconds of a call, the median of several after one to warm up.
-
-    Calls that take less than a hundredth of a second are timed many at once.
+def seconds(f: Callable[[], object], budget: float = 1.0) -> float:
+    """CPU seconds of a call: the mean of at least five, after one to warm up.
 
     Args:
         f: what to time.
-        repeats: how often.
+        budget: CPU seconds to spend on it at least.
 
     Returns:
         Seconds a call.
     """
-    start = time.process_time()
     f()
-    calls = max(1, int(0.01 / max(time.process_time() - start, 1e-6)))
-    taken = []
-    for _ in range(repeats):
-        start = time.process_time()
-        for _ in range(calls):
-            f()
-        taken.append((time.process_time() - start) / calls)
-    return statistics.median(taken)
+    calls, start = 0, time.process_time()
+    while calls < 5 or time.process_time() - start < budget:
+        f()
+        calls += 1
+    return (time.process_time() - start) / calls
 
 
 @contextmanager
-def quiet(collector: bool = True):
-    """Compute on one thread, so that CPU seconds are seconds; if asked, without Python's collector.
+def quiet(collector: str = "on"):
+    """Compute on one thread, so that CPU seconds are seconds, with Python's collector as asked.
 
     Args:
-        collector: False to switch the search for cyclic garbage off meanwhile.
+        collector: the search for cyclic garbage: ``"on"``, ``"off"``, or ``"frozen"``, which is on
+            but blind to all objects that exist already, such as those of the imported libraries.
     """
-    threads = torch.get_num_threads()
+    threads, was_on = torch.get_num_threads(), gc.isenabled()
     torch.set_num_threads(1)
     gc.collect()
-    if not collector:
+    if collector == "off":
         gc.disable()
+    elif collector == "frozen":
+        gc.freeze()
     try:
         yield
     finally:
-        gc.enable()
+        gc.unfreeze()
+        if was_on:
+            gc.enable()
         torch.set_num_threads(threads)
 
 
@@ -83,7 +82,7 @@ def weights(width: int, seed: int, device=None) -> list[Tensor]:
     return [p.to(device) for p in params]
 
 
-def scalar_network(params: list[list], x: list[float]) -> Value | Dual:
+def scalar_network(params: list[list], x: list[float]) -> Value | Dual | float:
     """The network of :func:`weights` in single numbers: ``tanh`` between the layers.
 
     Args:
@@ -96,8 +95,12 @@ def scalar_network(params: list[list], x: list[float]) -> Value | Dual:
     for layer in range(3):
         W, b = params[2 * layer], params[2 * layer + 1]
         z = [sum((x[d] * W[d][k] for d in range(len(x))), b[k]) for k in range(len(b))]
-        x = [v.tanh() for v in z] if layer < 2 else z
+        x = [_tanh(v) for v in z] if layer < 2 else z
     return x[0]
+
+
+def _tanh(v: Value | Dual | float) -> Value | Dual | float:
+    return math.tanh(v) if isinstance(v, float) else v.tanh()
 
 
 def tensor_network(params: list, X: Tensor) -> Array | Tensor:
@@ -117,10 +120,10 @@ def tensor_network(params: list, X: Tensor) -> Array | Tensor:
 
 
 def _scalar(params: list[Tensor], X: Tensor) -> tuple[Callable, Callable]:
-    wrap = lambda p: [wrap(q) for q in p] if isinstance(p, list) else Value(p)  # noqa: E731
+    wrap = lambda p: [wrap(q) for q in p] if isinstance(p, list) else Value(p)
     values = [wrap(p.tolist()) for p in params]
-    forward = lambda: scalar_network(values, X[0].tolist())  # noqa: E731
-    return forward, no_grad
+    x = X[0].tolist()
+    return lambda: scalar_network(values, x), no_grad
 
 
 def _tensor(params: list[Tensor], X: Tensor) -> tuple[Callable, Callable]:
@@ -140,10 +143,10 @@ def cost_run(
     seed: int,
     engine: str,
     width: int,
-    collector: bool = True,
+    collector: str = "on",
     device=None,
     batch: int = 256,
-    repeats: int = REPEATS,
+    budget: float = 1.0,
 ) -> dict[str, float]:
     """Time the forward pass alone, and forward and backward together.
 
@@ -151,13 +154,14 @@ def cost_run(
         seed: of weights and inputs.
         engine: ``"Value"`` (one input at a time), ``"Array"`` or ``"torch"``.
         width: hidden units a layer.
-        collector: whether Python's garbage collector is on.
+        collector: what Python's garbage collector does, see :func:`quiet`.
         device: where to compute; ``Value`` knows the CPU alone.
         batch: inputs, for the tensor engines.
-        repeats: of each timing.
+        budget: CPU seconds for each timing.
 
     Returns:
-        The number of ``parameters``, ``forward`` and ``both`` in CPU seconds, their ``multiple``.
+        The number of ``parameters``; ``forward`` and ``both`` in CPU seconds; their ``multiple``;
+        for ``Value`` also ``over_plain``: both, over the same formula in Python's own numbers.
     """
     params = weights(width, seed, device)
     generator = torch.Generator().manual_seed(seed)
@@ -169,17 +173,17 @@ def cost_run(
             with off():
                 forward()
 
-        times = seconds(alone, repeats), seconds(lambda: forward().backward(), repeats)
-    count = sum(p.numel() for p in params)
-    return {
-        "parameters": count,
-        "forward": times[0],
-        "both": times[1],
-        "multiple": times[1] / times[0],
-    }
+        times = seconds(alone, budget), seconds(lambda: forward().backward(), budget)
+        measured = {"parameters": sum(p.numel() for p in params)}
+        measured |= {"forward": times[0], "both": times[1], "multiple": times[1] / times[0]}
+        if engine == "Value":
+            numbers, x = [p.tolist() for p in params], X[0].tolist()
+            plain = seconds(lambda: scalar_network(numbers, x), budget)
+            measured["over_plain"] = times[1] / plain
+    return measured
 
 
-def mixer(inputs: int, seed: int, steps: int = 256) -> Callable[[list], Value | Dual]:
+def mixer(inputs: int, seed: int, steps: int = 256) -> Callable[[list], Value | Dual | float]:
     """A function of any number of inputs whose work does not depend on that number.
 
     ``y ← tanh(y + wₜ xₜ)`` for t = 1 … steps, where xₜ goes round the inputs.
@@ -195,23 +199,23 @@ def mixer(inputs: int, seed: int, steps: int = 256) -> Callable[[list], Value | 
     generator = torch.Generator().manual_seed(seed)
     w = torch.randn(steps, generator=generator).tolist()
 
-    def f(x: list) -> Value | Dual:
+    def f(x: list) -> Value | Dual | float:
         y = x[0]
         for t in range(steps):
-            y = (y + w[t] * x[t % inputs]).tanh()
+            y = _tanh(y + w[t] * x[t % inputs])
         return y
 
     return f
 
 
-def modes_run(seed: int, inputs: int, device=None, repeats: int = REPEATS) -> dict[str, float]:
-    """Time the gradient of :func:`mixer` by both modes, and the function alone.
+def modes_run(seed: int, inputs: int, device=None, budget: float = 1.0) -> dict[str, float]:
+    """Time the gradient of :func:`mixer` by both modes.
 
     Args:
         seed: of the weights and of the place.
         inputs: how many numbers the function takes.
         device: unused; scalars live on the CPU.
-        repeats: of each timing.
+        budget: CPU seconds for each timing.
 
     Returns:
         CPU seconds of ``forward_mode``, ``reverse_mode``, and their ``ratio``.
@@ -219,20 +223,21 @@ def modes_run(seed: int, inputs: int, device=None, repeats: int = REPEATS) -> di
     f = mixer(inputs, seed)
     x = torch.randn(inputs, generator=torch.Generator().manual_seed(seed)).tolist()
     with quiet():
-        forward = seconds(lambda: forward_gradient(f, x), repeats)
-        reverse = seconds(lambda: reverse_gradient(f, x), repeats)
+        forward = seconds(lambda: forward_gradient(f, x), budget)
+        reverse = seconds(lambda: reverse_gradient(f, x), budget)
     return {"forward_mode": forward, "reverse_mode": reverse, "ratio": forward / reverse}
 
 
-WIDTHS = (2, 8, 32, 128, 512)
+WIDTHS = (2, 8, 32, 128, 256, 512)
+RUNS = [("Value", "on"), ("Value", "frozen"), ("Value", "off"), ("Array", "on"), ("torch", "on")]
 COSTS = [
     {"engine": engine, "width": width, "collector": collector}
-    for engine, collector in (("Value", True), ("Value", False), ("Array", True), ("torch", True))
-    for width in (*WIDTHS, 256 if engine == "Value" else 2048)
+    for engine, collector in RUNS
+    for width in (WIDTHS if engine == "Value" else (*WIDTHS, 2048))
 ]
 INPUTS = [{"inputs": n} for n in (1, 2, 3, 4, 8, 16, 32, 64, 128)]
 
 EXPERIMENTS = {
-    "cost": Experiment(cost_run, COSTS, seeds=5),
-    "modes": Experiment(modes_run, INPUTS, seeds=5),
+    "cost": Experiment(cost_run, COSTS, 5, times=("forward", "both", "multiple", "over_plain")),
+    "modes": Experiment(modes_run, INPUTS, 5, times=("forward_mode", "reverse_mode", "ratio")),
 }

@@ -41,6 +41,7 @@ class Experiment:
     run: Callable[..., dict[str, float]]
     settings: Sequence[dict[str, Any]]
     seeds: int = 10
+    times: Sequence[str] = ()  # results in seconds, and their ratios: not the same a second time
 
     def hash(self) -> str:
         """A hash of the code of ``run`` and of all the library's code that it can reach.
