@@ -664,6 +664,30 @@ def test_the_gradient_probe_differentiates_by_the_first_argument_alone():
     assert torch.equal(probes.gradient(product, z, y), y / 2)
 
 
+def endless(*args):
+    while True:
+        pass
+
+
+def test_an_answer_in_steps_is_stopped_and_the_tracer_comes_back():
+    def tracer(frame, event, arg):
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        with pytest.raises(probes.Unusable, match="stopped after 200,000 steps"):
+            probes.call_in_steps(endless)
+        assert sys.gettrace() is tracer
+        with pytest.raises(probes.Unusable, match="stopped after 200,000 steps"):
+            probes.program_in_steps(endless, "f", "x = 1; y = f()", "y")
+        assert probes.call_in_steps(max, 2, 3) == 3
+        assert probes.program_in_steps(max, "f", "x = 1; y = f(x, 2)", "x, y") == {"x": 1, "y": 2}
+        assert sys.gettrace() is tracer
+    finally:
+        sys.settrace(before)
+
+
 class Pair:
     """A class as an answer: two numbers."""
 

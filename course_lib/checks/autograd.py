@@ -16,7 +16,8 @@ from functools import partial
 import torch
 from torch import Generator, Tensor
 
-from .autograd_engine import DUAL, TRAIN_ON_MOONS, VALUE
+from . import probes
+from .autograd_engine import ALONG_EVERY_PATH, DUAL, TRAIN_ON_MOONS, VALUE
 from .draws import normal, uniform
 from .exercise import Exercise, Mistake, Test, checker, numbers, part, parts, shapes
 from .values import difference
@@ -451,6 +452,7 @@ REUSED = (
 TWICE = (((), (0, 0)), ((), (0,), (1, 1)))
 UNUSED = (((), (), (0,)), ((), (0,), (0, 1), (1,)))
 LONG = 1_500  # links of a chain: a recursion ends after 1,000 calls
+DOUBLINGS = 40  # of the number of paths: nobody walks along all of them
 
 
 def _tapes(g: Generator, *tapes: Inputs) -> list[tuple]:
@@ -467,8 +469,13 @@ def _long_chain(g: Generator) -> list[tuple]:
     return [(((), *((i,) for i in range(LONG))), ((), *[(-1.0,)] * LONG))]
 
 
+def _double_chain(g: Generator) -> list[tuple]:
+    inputs = (), *((i, i) for i in range(DOUBLINGS))
+    return [(inputs, ((), *[(0.5, -1.5)] * DOUBLINGS))]
+
+
 def _alternates(args: tuple, grads: Tensor) -> str | None:
-    return difference(grads, torch.tensor([1.0, -1.0] * (LONG // 2) + [1.0]))
+    return difference(grads, torch.tensor([1.0, -1.0] * (len(grads) // 2) + [1.0]))
 
 
 def _one_number_per_node(args: tuple, value: object) -> Tensor:
@@ -554,6 +561,28 @@ def _spreads(inputs: Inputs, slopes: Paths) -> list[float]:
     return grads
 
 
+def _along_every_path(inputs: Inputs, slopes: Paths) -> list[float]:
+    grads, to_do = [0.0] * len(inputs), [(len(inputs) - 1, 1.0)]
+    while to_do:
+        i, grad = to_do.pop()
+        grads[i] += grad
+        steps = zip(inputs[i], slopes[i], strict=True)
+        to_do.extend((j, slope * grad) for j, slope in steps)
+    return grads
+
+
+def _along_every_path_by_recursion(inputs: Inputs, slopes: Paths) -> list[float]:
+    grads = [0.0] * len(inputs)
+
+    def visit(i: int, grad: float) -> None:
+        grads[i] += grad
+        for j, slope in zip(inputs[i], slopes[i], strict=True):
+            visit(j, slope * grad)
+
+    visit(len(inputs) - 1, 1.0)
+    return grads
+
+
 def _leaves_only(inputs: Inputs, slopes: Paths) -> list[float]:
     grads = _sweep()(inputs, slopes)
     return [grad for grad, js in zip(grads, inputs, strict=True) if not js]
@@ -598,6 +627,14 @@ BACKWARD_PASS = Exercise(
         ),
         Test("sweeps over any tape", _any_tape, 1, _one_number_per_node),
         Test("sweeps over a long one", _long_chain, 1, _one_number_per_node, _alternates),
+        Test(
+            "visits every node once",
+            _double_chain,
+            1,
+            _one_number_per_node,
+            _alternates,
+            probes.call_in_steps,
+        ),
     ],
     mistakes=[
         Mistake(
@@ -729,6 +766,12 @@ BACKWARD_PASS = Exercise(
             for once in (False, True)
             for at_once in (False, True)
         ],
+        Mistake("walks along every path", _along_every_path, ALONG_EVERY_PATH),
+        Mistake(
+            "walks along every path, by recursion",
+            _along_every_path_by_recursion,
+            ALONG_EVERY_PATH,
+        ),
         Mistake(
             "returns the leaves",
             _leaves_only,

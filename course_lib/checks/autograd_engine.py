@@ -20,8 +20,13 @@ from torch import Generator, Tensor
 from ..data import moons
 from .draws import normal, uniform
 from .exercise import Exercise, Mistake, Test, numbers, parts
-from .probes import program
+from .probes import program, program_in_steps
 from .values import difference, show
+
+ALONG_EVERY_PATH = (
+    "your walk goes along every path, and paths double at each node; go back over the nodes, each "
+    "once, and hand on its whole gradient"
+)
 
 # ---- programs, and classes to run them with
 
@@ -330,6 +335,13 @@ def _counts_every_use(args: tuple, grads: Any) -> str | None:
     return difference(grads, {"a.grad": 1200.0, "b.grad": 1.0})
 
 
+DOUBLINGS = _value("y = a; [y := y + y for _ in range(40)]")  # of the number of paths
+
+
+def _counts_every_path(args: tuple, grads: Any) -> str | None:
+    return difference(grads, {"a.grad": 2.0**40})
+
+
 BIRTHS = itertools.count()
 BIRTH = attrgetter("birth")
 
@@ -412,6 +424,20 @@ def _path_by_path(self: _Value) -> None:
         for x, slope in node.inputs:
             x.grad += slope * node.grad
             to_do.append(x)
+
+
+def _along_every_path(self: _Value) -> None:
+    to_do = [(self, 1.0)]
+    while to_do:
+        node, grad = to_do.pop()
+        node.grad += grad
+        to_do.extend((x, slope * grad) for x, slope in node.inputs)
+
+
+def _along_every_path_by_recursion(self: _Value, grad: float = 1.0) -> None:
+    self.grad += grad
+    for x, slope in self.inputs:
+        x.backward(slope * grad)
 
 
 def _level_by_level(self: _Value) -> None:
@@ -518,6 +544,12 @@ VALUE = Exercise(
         Ran("adds up over calls until grad is set to 0", _calls([], ["a.grad = 0"])),
         Ran("leaves alone what does not matter", BYSTANDERS),
         Ran("survives a chain of 1,200 additions", CHAIN, 2, judge=_counts_every_use),
+        Test(
+            "visits every node once",
+            DOUBLINGS,
+            judge=_counts_every_path,
+            probe=program_in_steps,
+        ),
     ],
     mistakes=[
         Mistake(
@@ -553,6 +585,15 @@ VALUE = Exercise(
             "each step calls itself; put all values into an order first, in a loop: a value after "
             "all that use it",
         ),
+        *[
+            Mistake(
+                f"walks along every path{how}", _with(_Value, {"backward": walk}), ALONG_EVERY_PATH
+            )
+            for how, walk in (
+                ("", _along_every_path),
+                (", by recursion", _along_every_path_by_recursion),
+            )
+        ],
         Mistake(
             "sorts by recursion",
             _with(_Value, {"backward": _by_recursion}),
@@ -784,7 +825,7 @@ TRAIN_ON_MOONS = Exercise(
         Test("moves the output layer by one step", _runs(1), 1, _some("w2", "b2"), atol=1e-5),
         Test("moves the hidden layer by one step", _runs(1), 1, _some("W1", "b1"), atol=1e-5),
         Test("takes as many steps as it is told", _runs(3), 2, _some(*PARAMETERS), atol=1e-5),
-        Test("brings the loss down", _runs(5), 1, _loss_reached, _has_learned),
+        Test("ends at the loss it should", _runs(5), 1, _loss_reached, _has_learned),
     ],
     mistakes=[
         Mistake(

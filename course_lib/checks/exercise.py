@@ -25,6 +25,7 @@ from .values import difference, plain, show
 
 VISIBLE_SEED = 0
 NESTED_CALLS = 1000  # Python's default
+PROGRAMS = (probes.program, probes.program_in_steps)
 _STUB = "raised NotImplementedError: "  # how the outcome of an unfinished answer begins
 _TO_DO = "not done yet"  # how the message on one begins
 
@@ -285,7 +286,7 @@ class Exercise:
         return list(inspect.signature(self.reference).parameters)
 
     def _describe(self, test: Test, args: tuple) -> str:
-        if test.probe is probes.program:
+        if test.probe in PROGRAMS:
             return args[1]  # lines to copy into a cell
         named = zip(self._names(), args, strict=False)
         return ", ".join(f"{name} = {show(plain(value))}" for name, value in named)
@@ -307,7 +308,7 @@ class Exercise:
 
     def _with_own_mistake(self, line: Line, cases: list[tuple], seen: list[Outcome]) -> Line:
         """Several methods of a class may be wrong at once: what one test alone says of them."""
-        if line.status != "FAIL" or not (self.apart or line.test.probe is probes.program):
+        if line.status != "FAIL" or not (self.apart or line.test.probe in PROGRAMS):
             return line
         if translation(line.message):  # the error says it already
             return line
