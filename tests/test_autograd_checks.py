@@ -5,6 +5,7 @@ import time
 
 import pytest
 import torch
+from masters import solutions
 
 from course_lib.checks import probes
 from course_lib.checks.autograd import BACKWARD_PASS
@@ -36,3 +37,14 @@ def test_a_walk_along_every_path_is_stopped(exercise):
     ]
     assert "was stopped after 200,000 steps" in str(report)
     assert time.perf_counter() - begin < 20  # the paths would take days
+
+
+@pytest.mark.parametrize(
+    ("second", "grad"),
+    [("z = h * 2; z.backward()", 10.0), ("y.backward()", 8.0)],
+    ids=["another result", "the same again"],
+)
+def test_the_masters_engine_may_go_back_through_a_graph_twice(second, grad):
+    engine = solutions("autograd")["Value"]
+    code = f"a = Value(2); b = Value(3); h = a * b; y = h + a; y.backward(); {second}"
+    assert probes.program(engine, "Value", code, "a.grad") == {"a.grad": grad}

@@ -29,6 +29,7 @@ from course_lib.checks.exercise import (
     NUMBER_ON_THE_LEFT,
     NUMBER_OUTSIDE,
     NUMBER_WITHIN,
+    OPERATOR_CALLS_ITSELF,
     SHAPES_DO_NOT_FIT,
     SUBTRACTS_TRUTH_VALUES,
     TOO_DEEP,
@@ -807,8 +808,14 @@ def test_what_is_done_is_named_though_the_rest_is_not():
         (
             {"norm": lambda a: a.norm()},
             "b = a.norm()",
-            "raised RecursionError: maximum recursion depth exceeded",
+            "raised RecursionError: maximum recursion depth exceeded in norm",
             TOO_DEEP,
+        ),
+        (
+            {"__sub__": lambda a, b: a - b},
+            "b = a - a",
+            "raised RecursionError: maximum recursion depth exceeded in __sub__",
+            OPERATOR_CALLS_ITSELF,
         ),
         ({"__init__": lambda a: None}, "b = a", "`a = Pair(3, 4)` fails: ", None),
     ],

@@ -175,6 +175,25 @@ def _duals_only(self: _Number, rule: str, *operands: _Dual) -> _Dual:
     return type(self)(*self.rules[rule](*itertools.chain(*((x.value, x.slope) for x in operands))))
 
 
+def _in_place(*rules: str) -> type:
+    """A Dual whose operators write these results into their left operand."""
+
+    def apply(self: _Dual, rule: str, *operands: _Dual | float) -> _Dual:
+        result = _Dual._apply(self, rule, *operands)
+        if rule not in rules:
+            return result
+        self.value, self.slope = result.value, result.slope
+        return self
+
+    return _with(_Dual, {"_apply": apply})
+
+
+def _formulas(g: Generator) -> list[tuple]:
+    """Programs that use a number again after it was an operand, and a long one."""
+    again = [f"y = (a {sign} b) * a" for sign in "+-*/"]
+    return [*_dual(*again)(g), *_seeded(g)]
+
+
 STEP = torch.zeros((), dtype=torch.float64, requires_grad=True)
 
 
@@ -206,7 +225,7 @@ DUAL = Exercise(
         Ran("has a tanh, with the chain rule", _dual("y = a.tanh()")),
         Ran("takes a number on the right", _dual(*RIGHT)),
         Ran("takes a number on the left", _dual(*LEFT)),
-        Ran("differentiates a whole formula", _seeded, 2),
+        Ran("differentiates a whole formula", _formulas, 2),
     ],
     mistakes=[
         Mistake(
@@ -272,6 +291,19 @@ DUAL = Exercise(
             "you gave a plain number the slope 1; a constant does not move, so its slope is 0 "
             "(the 1 is for the variable by which one differentiates)",
         ),
+        *[
+            Mistake(
+                f"changes its left operand{how}",
+                _in_place(*rules),
+                "your operator changes its left operand; return a new Dual",
+            )
+            for how, rules in (
+                (", in a sum", ("add",)),
+                (", in a product", ("mul",)),
+                (", in a sum and a difference", ("add", "sub")),
+                ("", ("add", "sub", "mul", "div")),
+            )
+        ],
         *_with_numbers(_Dual, _duals_only),
         Mistake(
             "forgets the inner slope of tanh",
@@ -498,6 +530,29 @@ def _keeps_the_tape(self: _Value) -> None:
             x.grad += slope * node.grad
 
 
+def _one_level(self: _Value) -> None:
+    self.grad = 1.0
+    for x, slope in self.inputs:
+        x.grad += slope * self.grad
+
+
+# As many write them: a difference by a product, a quotient by a power.
+COMPOSED: dict[str, Callable] = {
+    "__sub__": lambda self, other: self + -1 * other,
+    "__rsub__": lambda self, other: other + -1 * self,
+    "__truediv__": lambda self, other: self * _as_value(other) ** -1,
+    "__rtruediv__": lambda self, other: other * self**-1,
+}
+
+
+def _both_ways(name: str, methods: dict[str, Any], hint: str) -> list[Mistake]:
+    """A mistake whose outcome depends on what a difference and a quotient are made of."""
+    return [
+        Mistake(name, _with(_Value, methods), hint),
+        Mistake(f"{name}, operators composed", _with(_Value, COMPOSED | methods), hint),
+    ]
+
+
 def _keeps_a_set(self: _Value, data: float, inputs: Iterable[tuple[_Value, float]] = ()) -> None:
     _Value.__init__(self, data, dict(inputs).items())
 
@@ -564,6 +619,11 @@ VALUE = Exercise(
             "all your gradients are 0, because the first one is: the slope of the result by itself "
             "is 1, so set its grad to 1 before you go back",
         ),
+        *_both_ways(
+            "goes back one step",
+            {"backward": _one_level},
+            "you went back one step only; the inputs must hand their gradient on as well",
+        ),
         Mistake(
             "forgets the chain rule",
             _walked(_adds_local_slopes),
@@ -606,12 +666,11 @@ VALUE = Exercise(
             "your backward sets every grad to 0 before it starts, so a second call forgets the "
             "first; gradients add up until the user sets them to 0",
         ),
-        Mistake(
-            "goes through an earlier graph again",
-            _with(_Value, {"backward": _keeps_the_tape}),
-            "a second call goes through the operations of the first one again and counts them "
-            "twice; empty your tape at the end of backward, or walk only what the result was made "
-            "of",
+        *_both_ways(
+            "keeps the tape",
+            {"backward": _keeps_the_tape},
+            "the tape still holds the first result, and its gradients are handed on again: empty "
+            "the tape at the end of backward",
         ),
         Mistake(
             "keeps its inputs in a set",

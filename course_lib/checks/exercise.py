@@ -57,11 +57,16 @@ TOO_DEEP = (
     "your function calls itself again and again, and Python stops that after a thousand calls; "
     "use a loop and a list of what is still to do (if small inputs fail too, it never stops at all)"
 )
+OPERATOR_CALLS_ITSELF = (
+    "an operator of yours calls itself, as a `-` inside `__sub__` does: inside `__sub__`, write "
+    "the difference with + and *"
+)
 # What the commonest errors of Python and torch mean, where no mistake is recognised.
 TRANSLATIONS = (
     (r"Boolean value of Tensor", IF_ON_A_TENSOR),
     (r"ubtraction.* bool tensor", SUBTRACTS_TRUTH_VALUES),
     (r"shapes cannot be multiplied|size mismatch|must match", SHAPES_DO_NOT_FIT),
+    (r"RecursionError.* in __r?(add|sub|mul|truediv|pow|neg)__", OPERATOR_CALLS_ITSELF),
     (r"RecursionError", TOO_DEEP),
     (r"raised .*'(int|float)' object has no attribute", NUMBER_WITHIN),
     (r"fails: '(int|float)' object has no attribute", NUMBER_OUTSIDE),

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import mode
 from traceback import walk_tb
 from types import CodeType, FrameType
 from typing import Any
@@ -132,8 +133,9 @@ def outcome_of(answer: Callable[..., Any], probe: Callable[..., Any], args: tupl
         value = probe(answer, *given)
     except Unusable as error:
         return Outcome(error=str(error))
-    except RecursionError:  # the rest of its text depends on where Python noticed
-        return Outcome(error="raised RecursionError: maximum recursion depth exceeded")
+    except RecursionError as error:  # the rest of its text depends on where Python noticed
+        said = f"maximum recursion depth exceeded in {_calls_itself(error)}"
+        return Outcome(error=f"raised RecursionError: {said}")
     except Exception as error:
         return Outcome(error=f"raised {type(error).__name__}: {_first_line(error)}")
     try:
@@ -148,6 +150,10 @@ def outcome_of(answer: Callable[..., Any], probe: Callable[..., Any], args: tupl
         if isinstance(before, torch.Tensor) and not same_tensor(before, after)
     )
     return Outcome(value=value, changed=changed)
+
+
+def _calls_itself(error: RecursionError) -> str:
+    return mode(frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__))
 
 
 def _copies(args: tuple) -> tuple:
