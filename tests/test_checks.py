@@ -23,6 +23,7 @@ from masters import master, solutions
 from course_lib import checks, plotting
 from course_lib.checks import probes
 from course_lib.checks.exercise import (
+    ADDS_TO_NONE,
     IF_ON_A_TENSOR,
     NESTED_CALLS,
     NO_RETURN,
@@ -532,6 +533,12 @@ def test_only_errors_are_translated():
     assert translation("raised KeyError: 3") is None
 
 
+def test_adding_to_none_is_no_missing_return():
+    said = "raised TypeError: unsupported operand type(s) for +=: 'NoneType' and 'float'"
+    assert translation(said) == ADDS_TO_NONE
+    assert translation(said.replace("+=", "+")) == NO_RETURN
+
+
 def test_a_known_mistake_is_named_rather_than_translated():
     known = Mistake("squares", lambda X, dim: X @ X, "you multiplied X by itself")
     text = str(replace(TOY, mistakes=[known]).evaluate(lambda X, dim: X @ X))
@@ -736,6 +743,16 @@ def test_a_class_is_judged_by_what_a_program_computes_with_it():
     )
 
 
+class Endless:
+    """Methods that call themselves."""
+
+    def __sub__(self, other):
+        return self - other
+
+    def norm(self):
+        return self.norm()
+
+
 def to_do(self, *others):
     raise NotImplementedError("Exercise 0.2: the norm")
 
@@ -762,6 +779,9 @@ def test_each_wrong_method_of_a_class_is_named():
     assert report.mistake is None
     assert [line.mistake for line in report.lines] == [first, sums]
     assert re.findall("hint: (.*)", str(report)) == [first.hint, sums.hint]
+    whole = replace(exercise, mistakes=[replace(first, whole=True), sums])
+    report = whole.evaluate(changed(__add__=adds, norm=measures))
+    assert [line.mistake for line in report.lines] == [None, sums]
     two_ways = replace(exercise, mistakes=[first, replace(first, hint="or it was chance"), sums])
     assert [line.mistake for line in two_ways.evaluate(Pair).lines] == [None, None]
     report = two_ways.evaluate(changed(__add__=adds, norm=measures))
@@ -806,13 +826,13 @@ def test_what_is_done_is_named_though_the_rest_is_not():
             NO_RETURN,
         ),
         (
-            {"norm": lambda a: a.norm()},
+            {"norm": Endless.norm},
             "b = a.norm()",
             "raised RecursionError: maximum recursion depth exceeded in norm",
             TOO_DEEP,
         ),
         (
-            {"__sub__": lambda a, b: a - b},
+            {"__sub__": Endless.__sub__},
             "b = a - a",
             "raised RecursionError: maximum recursion depth exceeded in __sub__",
             OPERATOR_CALLS_ITSELF,

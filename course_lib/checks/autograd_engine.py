@@ -83,6 +83,13 @@ class _Number:
     tanh = _operator("tanh")
 
 
+# As many write them: a difference by a product, as here, and a quotient by a power.
+DIFFERENCES: dict[str, Callable] = {
+    "__sub__": lambda self, other: self + -1 * other,
+    "__rsub__": lambda self, other: other + -1 * self,
+}
+
+
 def _with(base: type, methods: dict[str, Any] | None = None, **rules: Callable) -> type:
     """The class with other rules and methods, under the name that the learner's class has."""
     return type(base.__name__.strip("_"), (base,), {"rules": base.rules | rules, **(methods or {})})
@@ -285,12 +292,15 @@ DUAL = Exercise(
             _with(_Dual, sub=lambda a, da, b, db: (a - b, da + db)),
             "the slope of a - b is a' - b': subtract the slopes as you subtract the values",
         ),
-        Mistake(
-            "gives numbers the slope 1",
-            _with(_Dual, {"constant": 1.0}),
-            "you gave a plain number the slope 1; a constant does not move, so its slope is 0 "
-            "(the 1 is for the variable by which one differentiates)",
-        ),
+        *[
+            Mistake(
+                f"gives numbers the slope 1{how}",
+                _with(_Dual, {"constant": 1.0, **methods}),
+                "you gave a plain number the slope 1; a constant does not move, so its slope is 0 "
+                "(the 1 is for the variable by which one differentiates)",
+            )
+            for how, methods in (("", {}), (", also in a difference", DIFFERENCES))
+        ],
         *[
             Mistake(
                 f"changes its left operand{how}",
@@ -321,6 +331,11 @@ DUAL = Exercise(
             _with(_Dual, tanh=lambda a, da: (math.tanh(a), math.tanh(da))),
             "you took tanh of the slope as well; the slope is multiplied by the derivative, "
             "1 - tanh²(a)",
+        ),
+        Mistake(
+            "forgets the square of tanh",
+            _with(_Dual, tanh=lambda a, da: (math.tanh(a), (1 - math.tanh(a)) * da)),
+            "you wrote 1 - tanh(a) for the slope of tanh; the square is missing: 1 - tanh²(a)",
         ),
         Mistake(
             "squares the input of tanh",
@@ -458,6 +473,19 @@ def _path_by_path(self: _Value) -> None:
             to_do.append(x)
 
 
+def _works_through_a_queue(self: _Value) -> None:
+    self.grad, queue = 1.0, [self]
+    for node in queue:
+        for x, slope in node.inputs:
+            x.grad += slope * node.grad
+            queue.append(x)
+
+
+def _product_of_values(self: _Value, other: _Value | float) -> _Value:
+    other = _as_value(other)
+    return type(self)(self.data * other.data, ((self, other), (other, self)))
+
+
 def _along_every_path(self: _Value) -> None:
     to_do = [(self, 1.0)]
     while to_do:
@@ -536,10 +564,7 @@ def _one_level(self: _Value) -> None:
         x.grad += slope * self.grad
 
 
-# As many write them: a difference by a product, a quotient by a power.
-COMPOSED: dict[str, Callable] = {
-    "__sub__": lambda self, other: self + -1 * other,
-    "__rsub__": lambda self, other: other + -1 * self,
+COMPOSED = DIFFERENCES | {
     "__truediv__": lambda self, other: self * _as_value(other) ** -1,
     "__rtruediv__": lambda self, other: other * self**-1,
 }
@@ -637,6 +662,9 @@ VALUE = Exercise(
             "operation by that input: x.grad += slope * result.grad",
         ),
         Mistake("walks path by path", _with(_Value, {"backward": _path_by_path}), TOO_EARLY),
+        Mistake(
+            "works through a queue", _with(_Value, {"backward": _works_through_a_queue}), TOO_EARLY
+        ),
         Mistake("walks level by level", _with(_Value, {"backward": _level_by_level}), TOO_EARLY),
         Mistake(
             "walks path by path, by recursion",
@@ -689,6 +717,18 @@ VALUE = Exercise(
             _with(_Value, mul=lambda a, b: (a * b, a, b)),
             "the slopes of your product are exchanged: a * b changes with a by b, and with b by a",
         ),
+        *_both_ways(
+            "keeps a Value as a slope",
+            dict.fromkeys(("__mul__", "__rmul__"), _product_of_values),
+            "a.grad is a Value: slopes are plain numbers, so keep other.data and self.data as the "
+            "slopes of a product, not the Values",
+        ),
+        Mistake(
+            "gives the terms of a sum",
+            _with(_Value, add=lambda a, b: (a + b, a, b)),
+            "the slopes of your a + b are a and b; it grows by 1 when either of them grows by 1, "
+            "so both slopes are 1",
+        ),
         Mistake(
             "adds the slopes of a difference",
             _with(_Value, sub=lambda a, b: (a - b, 1.0, 1.0)),
@@ -711,6 +751,12 @@ VALUE = Exercise(
             "forgets the exponent as a factor",
             _with(_Value, pow=lambda a, n: (a**n, a ** (n - 1), 0.0)),
             "the slope of your a ** n lacks the factor n: it is n · a ** (n - 1)",
+        ),
+        Mistake(
+            "multiplies by the exponent alone",
+            _with(_Value, pow=lambda a, n: (a**n, n * a, 0.0)),
+            "the slope of your a ** n is n · a, which holds for squares only; in general it is "
+            "n · a ** (n - 1)",
         ),
         Mistake(
             "does not lower the exponent",
@@ -938,6 +984,11 @@ TRAIN_ON_MOONS = Exercise(
             "moves the weights only",
             _trainer(rates=(1.0, 0.0, 1.0, 0.0)),
             "your biases did not move; they learn as weights do: b - lr * b.grad",
+        ),
+        Mistake(
+            "moves all but the output bias",
+            _trainer(rates=(1.0, 1.0, 1.0, 0.0)),
+            "b2 came back as it went in; it is a parameter as the others are: b2 - lr * b2.grad",
         ),
         Mistake(
             "moves nothing",

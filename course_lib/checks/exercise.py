@@ -53,6 +53,7 @@ NUMBER_OUTSIDE = (
     "an operation of yours gave a plain number; each of its results must be an object of your class"
 )
 NO_RETURN = "a function or method returned None where something was needed; is a `return` missing?"
+ADDS_TO_NONE = "what you add to with += is None; let it start at a number, 0.0"
 TOO_DEEP = (
     "your function calls itself again and again, and Python stops that after a thousand calls; "
     "use a loop and a list of what is still to do (if small inputs fail too, it never stops at all)"
@@ -70,6 +71,7 @@ TRANSLATIONS = (
     (r"RecursionError", TOO_DEEP),
     (r"raised .*'(int|float)' object has no attribute", NUMBER_WITHIN),
     (r"fails: '(int|float)' object has no attribute", NUMBER_OUTSIDE),
+    (r"for \+=: 'NoneType'", ADDS_TO_NONE),
     (r"'NoneType'", NO_RETURN),
     (r"for [-+*/]: '(int|float)' and", NUMBER_ON_THE_LEFT),
 )
@@ -112,6 +114,7 @@ class Mistake:
     name: str  # what went wrong, in a few words, for those who read the checks
     answer: Callable[..., Any]
     hint: str  # what you did, and what to do instead
+    whole: bool = False  # explains a whole answer or nothing, never one test by itself
 
 
 @dataclass(frozen=True)
@@ -317,7 +320,8 @@ class Exercise:
             return line
         if translation(line.message):  # the error says it already
             return line
-        found = list(self._alike(_finished(line.test, cases, seen)))
+        alike = self._alike(_finished(line.test, cases, seen))
+        found = [mistake for mistake in alike if not mistake.whole]
         named = found[0] if len({mistake.hint for mistake in found}) == 1 else None
         return replace(line, mistake=named)
 
