@@ -867,9 +867,10 @@ def _sum_carelessly(
     return grad.sum(second, keepdim=True) if ones else _over(grad, second, keepdim=True)
 
 
-def _all_at_once_carelessly(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _all_at_once_carelessly(grad: Tensor, shape: tuple[int, ...], differ: bool) -> Tensor:
     extra = _added(grad, shape)
-    stretched = (len(extra) + axis for axis in _ones(grad, shape))
+    ones = (len(extra) + axis for axis in _ones(grad, shape))
+    stretched = [axis for axis in ones if not (differ and grad.shape[axis] == 1)]
     return grad.sum((*extra, *stretched), keepdim=True).reshape(shape)
 
 
@@ -1071,7 +1072,14 @@ UNBROADCAST = Exercise(
             )
             for how, find in (("", _ones), (", where lengths differ", _stretched))
         ],
-        Mistake("sums over nothing at all", _all_at_once_carelessly, SUMS_OVER_NOTHING),
+        *[
+            Mistake(
+                f"sums over nothing at all{how}",
+                partial(_all_at_once_carelessly, differ=differ),
+                SUMS_OVER_NOTHING,
+            )
+            for how, differ in (("", False), (", where lengths differ", True))
+        ],
     ],
 )
 

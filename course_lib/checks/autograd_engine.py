@@ -482,7 +482,8 @@ def _works_through_a_queue(self: _Value) -> None:
 
 
 def _product_of_values(self: _Value, other: _Value | float) -> _Value:
-    other = _as_value(other)
+    if not isinstance(other, _Value):
+        other = type(self)(other)
     return type(self)(self.data * other.data, ((self, other), (other, self)))
 
 
