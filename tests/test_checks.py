@@ -23,12 +23,14 @@ from masters import master, solutions
 from course_lib import checks, plotting
 from course_lib.checks import probes
 from course_lib.checks.exercise import (
+    ADDS_TO_NONE,
     IF_ON_A_TENSOR,
     NESTED_CALLS,
     NO_RETURN,
     NUMBER_ON_THE_LEFT,
     NUMBER_OUTSIDE,
     NUMBER_WITHIN,
+    OPERATOR_CALLS_ITSELF,
     SHAPES_DO_NOT_FIT,
     SUBTRACTS_TRUTH_VALUES,
     TOO_DEEP,
@@ -531,6 +533,12 @@ def test_only_errors_are_translated():
     assert translation("raised KeyError: 3") is None
 
 
+def test_adding_to_none_is_no_missing_return():
+    said = "raised TypeError: unsupported operand type(s) for +=: 'NoneType' and 'float'"
+    assert translation(said) == ADDS_TO_NONE
+    assert translation(said.replace("+=", "+")) == NO_RETURN
+
+
 def test_a_known_mistake_is_named_rather_than_translated():
     known = Mistake("squares", lambda X, dim: X @ X, "you multiplied X by itself")
     text = str(replace(TOY, mistakes=[known]).evaluate(lambda X, dim: X @ X))
@@ -664,6 +672,30 @@ def test_the_gradient_probe_differentiates_by_the_first_argument_alone():
     assert torch.equal(probes.gradient(product, z, y), y / 2)
 
 
+def endless(*args):
+    while True:
+        pass
+
+
+def test_an_answer_in_steps_is_stopped_and_the_tracer_comes_back():
+    def tracer(frame, event, arg):
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        with pytest.raises(probes.Unusable, match="stopped after 200,000 steps"):
+            probes.call_in_steps(endless)
+        assert sys.gettrace() is tracer
+        with pytest.raises(probes.Unusable, match="stopped after 200,000 steps"):
+            probes.program_in_steps(endless, "f", "x = 1; y = f()", "y")
+        assert probes.call_in_steps(max, 2, 3) == 3
+        assert probes.program_in_steps(max, "f", "x = 1; y = f(x, 2)", "x, y") == {"x": 1, "y": 2}
+        assert sys.gettrace() is tracer
+    finally:
+        sys.settrace(before)
+
+
 class Pair:
     """A class as an answer: two numbers."""
 
@@ -711,6 +743,16 @@ def test_a_class_is_judged_by_what_a_program_computes_with_it():
     )
 
 
+class Endless:
+    """Methods that call themselves."""
+
+    def __sub__(self, other):
+        return self - other
+
+    def norm(self):
+        return self.norm()
+
+
 def to_do(self, *others):
     raise NotImplementedError("Exercise 0.2: the norm")
 
@@ -737,6 +779,9 @@ def test_each_wrong_method_of_a_class_is_named():
     assert report.mistake is None
     assert [line.mistake for line in report.lines] == [first, sums]
     assert re.findall("hint: (.*)", str(report)) == [first.hint, sums.hint]
+    whole = replace(exercise, mistakes=[replace(first, whole=True), sums])
+    report = whole.evaluate(changed(__add__=adds, norm=measures))
+    assert [line.mistake for line in report.lines] == [None, sums]
     two_ways = replace(exercise, mistakes=[first, replace(first, hint="or it was chance"), sums])
     assert [line.mistake for line in two_ways.evaluate(Pair).lines] == [None, None]
     report = two_ways.evaluate(changed(__add__=adds, norm=measures))
@@ -781,10 +826,16 @@ def test_what_is_done_is_named_though_the_rest_is_not():
             NO_RETURN,
         ),
         (
-            {"norm": lambda a: a.norm()},
+            {"norm": Endless.norm},
             "b = a.norm()",
-            "raised RecursionError: maximum recursion depth exceeded",
+            "raised RecursionError: maximum recursion depth exceeded in norm",
             TOO_DEEP,
+        ),
+        (
+            {"__sub__": Endless.__sub__},
+            "b = a - a",
+            "raised RecursionError: maximum recursion depth exceeded in __sub__",
+            OPERATOR_CALLS_ITSELF,
         ),
         ({"__init__": lambda a: None}, "b = a", "`a = Pair(3, 4)` fails: ", None),
     ],

@@ -16,7 +16,8 @@ from functools import partial
 import torch
 from torch import Generator, Tensor
 
-from .autograd_engine import DUAL, TRAIN_ON_MOONS, VALUE
+from . import probes
+from .autograd_engine import ALONG_EVERY_PATH, DUAL, TRAIN_ON_MOONS, VALUE
 from .draws import normal, uniform
 from .exercise import Exercise, Mistake, Test, checker, numbers, part, parts, shapes
 from .values import difference
@@ -353,6 +354,12 @@ LOCAL_SLOPES = Exercise(
             "the slope of a ** b by a is b * a ** (b - 1)",
         ),
         Mistake(
+            "forgets the brackets",
+            _but_for("**", lambda a, b: b * a**b - 1),
+            "you wrote b * a ** b - 1: the 1 is taken off at the end, for ** comes first; "
+            "put the exponent in brackets: b * a ** (b - 1)",
+        ),
+        Mistake(
             "forgets the factor",
             _but_for("**", lambda a, b: a ** (b - 1)),
             "you lowered the exponent but lost the factor in front; "
@@ -427,6 +434,7 @@ LOCAL_SLOPES = Exercise(
             lambda op, a, b: _right_slopes(op, a, b)[::-1],
             "you returned the slope by b first; the slope by a comes first: "
             "return slope_a, slope_b",
+            whole=True,
         ),
         Mistake(
             "returns one number",
@@ -451,6 +459,7 @@ REUSED = (
 TWICE = (((), (0, 0)), ((), (0,), (1, 1)))
 UNUSED = (((), (), (0,)), ((), (0,), (0, 1), (1,)))
 LONG = 1_500  # links of a chain: a recursion ends after 1,000 calls
+DOUBLINGS = 40  # of the number of paths: nobody walks along all of them
 
 
 def _tapes(g: Generator, *tapes: Inputs) -> list[tuple]:
@@ -467,8 +476,13 @@ def _long_chain(g: Generator) -> list[tuple]:
     return [(((), *((i,) for i in range(LONG))), ((), *[(-1.0,)] * LONG))]
 
 
+def _double_chain(g: Generator) -> list[tuple]:
+    inputs = (), *((i, i) for i in range(DOUBLINGS))
+    return [(inputs, ((), *[(0.5, -1.5)] * DOUBLINGS))]
+
+
 def _alternates(args: tuple, grads: Tensor) -> str | None:
-    return difference(grads, torch.tensor([1.0, -1.0] * (LONG // 2) + [1.0]))
+    return difference(grads, torch.tensor([1.0, -1.0] * (len(grads) // 2) + [1.0]))
 
 
 def _one_number_per_node(args: tuple, value: object) -> Tensor:
@@ -554,6 +568,47 @@ def _spreads(inputs: Inputs, slopes: Paths) -> list[float]:
     return grads
 
 
+def _works_through(inputs: Inputs, slopes: Paths, take: int) -> list[float]:
+    """A list of what is to do, on which a node stands once for every way to it."""
+    grads, to_do = [0.0] * (len(inputs) - 1) + [1.0], [len(inputs) - 1]
+    while to_do:
+        i = to_do.pop(take)
+        for j, slope in zip(inputs[i], slopes[i], strict=True):
+            grads[j] += slope * grads[i]
+            to_do.append(j)
+    return grads
+
+
+def _slopes_of_the_input(inputs: Inputs, slopes: Paths) -> list[float]:
+    grads = [0.0] * (len(inputs) - 1) + [1.0]
+    for i in reversed(range(len(inputs))):
+        for k, j in enumerate(inputs[i]):
+            grads[j] += slopes[j][k] * grads[i]
+    return grads
+
+
+def _along_every_path(inputs: Inputs, slopes: Paths) -> list[float]:
+    grads, to_do = [0.0] * len(inputs), [(len(inputs) - 1, 1.0)]
+    while to_do:
+        i, grad = to_do.pop()
+        grads[i] += grad
+        steps = zip(inputs[i], slopes[i], strict=True)
+        to_do.extend((j, slope * grad) for j, slope in steps)
+    return grads
+
+
+def _along_every_path_by_recursion(inputs: Inputs, slopes: Paths) -> list[float]:
+    grads = [0.0] * len(inputs)
+
+    def visit(i: int, grad: float) -> None:
+        grads[i] += grad
+        for j, slope in zip(inputs[i], slopes[i], strict=True):
+            visit(j, slope * grad)
+
+    visit(len(inputs) - 1, 1.0)
+    return grads
+
+
 def _leaves_only(inputs: Inputs, slopes: Paths) -> list[float]:
     grads = _sweep()(inputs, slopes)
     return [grad for grad, js in zip(grads, inputs, strict=True) if not js]
@@ -598,6 +653,14 @@ BACKWARD_PASS = Exercise(
         ),
         Test("sweeps over any tape", _any_tape, 1, _one_number_per_node),
         Test("sweeps over a long one", _long_chain, 1, _one_number_per_node, _alternates),
+        Test(
+            "visits every node once",
+            _double_chain,
+            1,
+            _one_number_per_node,
+            _alternates,
+            probes.call_in_steps,
+        ),
     ],
     mistakes=[
         Mistake(
@@ -718,7 +781,15 @@ BACKWARD_PASS = Exercise(
             "you seeded the first node and went forwards: that is the derivative of every node by "
             "the first; asked for is that of the last node by every node",
         ),
+        Mistake(
+            "looks the slopes up at the input",
+            _slopes_of_the_input,
+            "you wrote slopes[j][k]; the slopes stand with the node that uses the inputs, not with "
+            "the input: slopes[i][k] belongs to inputs[i][k]",
+        ),
         Mistake("goes breadth first", _spreads, TOO_EARLY),
+        Mistake("works through a queue", partial(_works_through, take=0), TOO_EARLY),
+        Mistake("works through a stack", partial(_works_through, take=-1), TOO_EARLY),
         *[
             Mistake(
                 f"goes depth first{', each node once' if once else ''}"
@@ -729,6 +800,12 @@ BACKWARD_PASS = Exercise(
             for once in (False, True)
             for at_once in (False, True)
         ],
+        Mistake("walks along every path", _along_every_path, ALONG_EVERY_PATH),
+        Mistake(
+            "walks along every path, by recursion",
+            _along_every_path_by_recursion,
+            ALONG_EVERY_PATH,
+        ),
         Mistake(
             "returns the leaves",
             _leaves_only,
@@ -776,11 +853,25 @@ def _over(grad: Tensor, axes: tuple[int, ...], reduce: Callable = torch.sum, **k
     return reduce(grad, axes, **keep) if axes else grad
 
 
-def _sum_carelessly(grad: Tensor, shape: tuple[int, ...], added: bool, ones: bool) -> Tensor:
+def _stretched(grad: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(axis for axis in _ones(grad, shape) if grad.shape[axis] != 1)
+
+
+def _sum_carelessly(
+    grad: Tensor, shape: tuple[int, ...], added: bool, ones: bool, find: Callable
+) -> Tensor:
     """Sums over a tuple of axes where one may be empty: torch then sums over all of them."""
-    first, second = _added(grad, shape), _ones(grad, shape)
+    first = _added(grad, shape)
     grad = grad.sum(first) if added else _over(grad, first)
+    second = find(grad, shape)
     return grad.sum(second, keepdim=True) if ones else _over(grad, second, keepdim=True)
+
+
+def _all_at_once_carelessly(grad: Tensor, shape: tuple[int, ...], differ: bool) -> Tensor:
+    extra = _added(grad, shape)
+    ones = (len(extra) + axis for axis in _ones(grad, shape))
+    stretched = [axis for axis in ones if not (differ and grad.shape[axis] == 1)]
+    return grad.sum((*extra, *stretched), keepdim=True).reshape(shape)
 
 
 def _dropped(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -969,12 +1060,25 @@ UNBROADCAST = Exercise(
             "remove the added axes on the left first, with sum(0)",
         ),
         *[
-            Mistake(name, partial(_sum_carelessly, added=added, ones=ones), SUMS_OVER_NOTHING)
-            for name, added, ones in (
-                ("sums over nothing, twice", True, True),
-                ("sums over nothing added", True, False),
-                ("sums over nothing stretched", False, True),
+            Mistake(
+                f"sums over nothing {what}{how}",
+                partial(_sum_carelessly, added=added, ones=ones, find=find),
+                SUMS_OVER_NOTHING,
             )
+            for what, added, ones in (
+                ("added or stretched", True, True),
+                ("added", True, False),
+                ("stretched", False, True),
+            )
+            for how, find in (("", _ones), (", where lengths differ", _stretched))
+        ],
+        *[
+            Mistake(
+                f"sums over nothing at all{how}",
+                partial(_all_at_once_carelessly, differ=differ),
+                SUMS_OVER_NOTHING,
+            )
+            for how, differ in (("", False), (", where lengths differ", True))
         ],
     ],
 )
@@ -1013,6 +1117,20 @@ def _as_they_come(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
     return grad
 
 
+def _summed(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """What an unbroadcast makes of any shape: it asks no questions."""
+    while grad.ndim > len(shape):
+        grad = grad.sum(0)
+    return _over(grad, _ones(grad, shape), keepdim=True)
+
+
+WAYS_BACK = (("", _through_expand), (", and keeps the stack", _as_they_come))
+EXCHANGED = (
+    "these are the two gradients in the wrong order; grad_A, which is G @ B.mT, comes first: "
+    "return grad_A, grad_B"
+)
+
+
 def _all_axes_reversed(
     A: Tensor, B: Tensor, G: Tensor, reduce: Callable = _through_expand
 ) -> tuple[Tensor, Tensor]:
@@ -1040,12 +1158,15 @@ MATMUL_GRADIENTS = Exercise(
         ),
     ],
     mistakes=[
-        Mistake(
-            "transposes nothing",
-            _products_that(lambda A, B, G: G @ B, lambda A, B, G: A @ G),
-            "you forgot to transpose; G has the shape of A @ B, so G @ B.mT has that of A, "
-            "and A.mT @ G that of B",
-        ),
+        *[
+            Mistake(
+                f"transposes nothing{how}",
+                _products_that(lambda A, B, G: G @ B, lambda A, B, G: A @ G, reduce=back),
+                "you forgot to transpose; G has the shape of A @ B, so G @ B.mT has that of A, "
+                "and A.mT @ G that of B",
+            )
+            for how, back in WAYS_BACK
+        ],
         Mistake(
             "does not transpose B",
             _products_that(by_A=lambda A, B, G: G @ B),
@@ -1058,35 +1179,52 @@ MATMUL_GRADIENTS = Exercise(
             "grad_B needs A transposed: it sums over the rows of A, which are the rows of G, "
             "A.mT @ G",
         ),
-        Mistake(
-            "multiplies in the wrong order",
-            _products_that(lambda A, B, G: B.mT @ G, lambda A, B, G: G @ A.mT),
-            "you put the factors in the wrong order; each keeps its side: B stands on the right "
-            "(G @ B.mT), A on the left (A.mT @ G)",
-        ),
-        Mistake(
-            "swaps the factors",
-            _products_that(lambda A, B, G: G @ A.mT, lambda A, B, G: B.mT @ G),
-            "the gradient by A is made from B, and the gradient by B from A, as in a * b; "
-            "you used each for its own",
-        ),
+        *[
+            Mistake(
+                f"multiplies in the wrong order{how}",
+                _products_that(lambda A, B, G: B.mT @ G, lambda A, B, G: G @ A.mT, reduce=back),
+                "you put the factors in the wrong order; each keeps its side: B stands on the "
+                "right (G @ B.mT), A on the left (A.mT @ G)",
+            )
+            for how, back in WAYS_BACK
+        ],
+        *[
+            Mistake(
+                f"swaps the factors{how}",
+                _products_that(lambda A, B, G: G @ A.mT, lambda A, B, G: B.mT @ G, reduce=back),
+                "the gradient by A is made from B, and the gradient by B from A, as in a * b; "
+                "you used each for its own",
+            )
+            for how, back in WAYS_BACK
+        ],
         Mistake(
             "returns the gradient by B first",
             lambda A, B, G: _products_that()(A, B, G)[::-1],
-            "you returned grad_B first; grad_A comes first: return grad_A, grad_B",
+            EXCHANGED,
         ),
+        *[
+            Mistake(
+                f"exchanges the products{how}",
+                _products_that(lambda A, B, G: A.mT @ G, lambda A, B, G: G @ B.mT, back),
+                EXCHANGED,
+            )
+            for how, back in ((", and sums", _summed), (", and keeps the stack", _as_they_come))
+        ],
         Mistake(
             "leaves out G",
             lambda A, B, G: _products_that()(A, B, torch.ones_like(G)),
             "you left out the gradient from above; every entry of A @ B counts as much as its "
             "entry of G: G @ B.mT and A.mT @ G",
         ),
-        Mistake(
-            "multiplies entry by entry",
-            _products_that(lambda A, B, G: G * B, lambda A, B, G: A * G),
-            "you multiplied entry by entry with *; the gradient of a matrix product is a matrix "
-            "product: G @ B.mT and A.mT @ G",
-        ),
+        *[
+            Mistake(
+                f"multiplies entry by entry{how}",
+                _products_that(lambda A, B, G: G * B, lambda A, B, G: A * G, reduce=back),
+                "you multiplied entry by entry with *; the gradient of a matrix product is a "
+                "matrix product: G @ B.mT and A.mT @ G",
+            )
+            for how, back in WAYS_BACK
+        ],
         *[
             Mistake(
                 f"returns the transpose of {which}",

@@ -20,8 +20,13 @@ from torch import Generator, Tensor
 from ..data import moons
 from .draws import normal, uniform
 from .exercise import Exercise, Mistake, Test, numbers, parts
-from .probes import program
+from .probes import program, program_in_steps
 from .values import difference, show
+
+ALONG_EVERY_PATH = (
+    "your walk goes along every path, and paths double at each node; go back over the nodes, each "
+    "once, and hand on its whole gradient"
+)
 
 # ---- programs, and classes to run them with
 
@@ -76,6 +81,13 @@ class _Number:
     __truediv__, __rtruediv__ = _operator("div"), _operator("div", reflected=True)
     __pow__ = _operator("pow")
     tanh = _operator("tanh")
+
+
+# As many write them: a difference by a product, as here, and a quotient by a power.
+DIFFERENCES: dict[str, Callable] = {
+    "__sub__": lambda self, other: self + -1 * other,
+    "__rsub__": lambda self, other: other + -1 * self,
+}
 
 
 def _with(base: type, methods: dict[str, Any] | None = None, **rules: Callable) -> type:
@@ -170,6 +182,25 @@ def _duals_only(self: _Number, rule: str, *operands: _Dual) -> _Dual:
     return type(self)(*self.rules[rule](*itertools.chain(*((x.value, x.slope) for x in operands))))
 
 
+def _in_place(*rules: str) -> type:
+    """A Dual whose operators write these results into their left operand."""
+
+    def apply(self: _Dual, rule: str, *operands: _Dual | float) -> _Dual:
+        result = _Dual._apply(self, rule, *operands)
+        if rule not in rules:
+            return result
+        self.value, self.slope = result.value, result.slope
+        return self
+
+    return _with(_Dual, {"_apply": apply})
+
+
+def _formulas(g: Generator) -> list[tuple]:
+    """Programs that use a number again after it was an operand, and a long one."""
+    again = [f"y = (a {sign} b) * a" for sign in "+-*/"]
+    return [*_dual(*again)(g), *_seeded(g)]
+
+
 STEP = torch.zeros((), dtype=torch.float64, requires_grad=True)
 
 
@@ -201,7 +232,7 @@ DUAL = Exercise(
         Ran("has a tanh, with the chain rule", _dual("y = a.tanh()")),
         Ran("takes a number on the right", _dual(*RIGHT)),
         Ran("takes a number on the left", _dual(*LEFT)),
-        Ran("differentiates a whole formula", _seeded, 2),
+        Ran("differentiates a whole formula", _formulas, 2),
     ],
     mistakes=[
         Mistake(
@@ -261,12 +292,28 @@ DUAL = Exercise(
             _with(_Dual, sub=lambda a, da, b, db: (a - b, da + db)),
             "the slope of a - b is a' - b': subtract the slopes as you subtract the values",
         ),
-        Mistake(
-            "gives numbers the slope 1",
-            _with(_Dual, {"constant": 1.0}),
-            "you gave a plain number the slope 1; a constant does not move, so its slope is 0 "
-            "(the 1 is for the variable by which one differentiates)",
-        ),
+        *[
+            Mistake(
+                f"gives numbers the slope 1{how}",
+                _with(_Dual, {"constant": 1.0, **methods}),
+                "you gave a plain number the slope 1; a constant does not move, so its slope is 0 "
+                "(the 1 is for the variable by which one differentiates)",
+            )
+            for how, methods in (("", {}), (", also in a difference", DIFFERENCES))
+        ],
+        *[
+            Mistake(
+                f"changes its left operand{how}",
+                _in_place(*rules),
+                "your operator changes its left operand; return a new Dual",
+            )
+            for how, rules in (
+                (", in a sum", ("add",)),
+                (", in a product", ("mul",)),
+                (", in a sum and a difference", ("add", "sub")),
+                ("", ("add", "sub", "mul", "div")),
+            )
+        ],
         *_with_numbers(_Dual, _duals_only),
         Mistake(
             "forgets the inner slope of tanh",
@@ -284,6 +331,11 @@ DUAL = Exercise(
             _with(_Dual, tanh=lambda a, da: (math.tanh(a), math.tanh(da))),
             "you took tanh of the slope as well; the slope is multiplied by the derivative, "
             "1 - tanh²(a)",
+        ),
+        Mistake(
+            "forgets the square of tanh",
+            _with(_Dual, tanh=lambda a, da: (math.tanh(a), (1 - math.tanh(a)) * da)),
+            "you wrote 1 - tanh(a) for the slope of tanh; the square is missing: 1 - tanh²(a)",
         ),
         Mistake(
             "squares the input of tanh",
@@ -328,6 +380,14 @@ CHAIN = _value("y = sum([a] * 1200, b)")
 
 def _counts_every_use(args: tuple, grads: Any) -> str | None:
     return difference(grads, {"a.grad": 1200.0, "b.grad": 1.0})
+
+
+# Each step doubles the paths; half of a list or a text, which would double too, is an error.
+DOUBLINGS = _value("y = a; [y := (y + y) * 0.5 for _ in range(40)]")
+
+
+def _counts_every_path(args: tuple, grads: Any) -> str | None:
+    return difference(grads, {"a.grad": 1.0})
 
 
 BIRTHS = itertools.count()
@@ -414,6 +474,34 @@ def _path_by_path(self: _Value) -> None:
             to_do.append(x)
 
 
+def _works_through_a_queue(self: _Value) -> None:
+    self.grad, queue = 1.0, [self]
+    for node in queue:
+        for x, slope in node.inputs:
+            x.grad += slope * node.grad
+            queue.append(x)
+
+
+def _product_of_values(self: _Value, other: _Value | float) -> _Value:
+    if not isinstance(other, _Value):
+        other = type(self)(other)
+    return type(self)(self.data * other.data, ((self, other), (other, self)))
+
+
+def _along_every_path(self: _Value) -> None:
+    to_do = [(self, 1.0)]
+    while to_do:
+        node, grad = to_do.pop()
+        node.grad += grad
+        to_do.extend((x, slope * grad) for x, slope in node.inputs)
+
+
+def _along_every_path_by_recursion(self: _Value, grad: float = 1.0) -> None:
+    self.grad += grad
+    for x, slope in self.inputs:
+        x.backward(slope * grad)
+
+
 def _level_by_level(self: _Value) -> None:
     self.grad = 1.0
     found, level = {self}, [self]
@@ -472,6 +560,26 @@ def _keeps_the_tape(self: _Value) -> None:
             x.grad += slope * node.grad
 
 
+def _one_level(self: _Value) -> None:
+    self.grad = 1.0
+    for x, slope in self.inputs:
+        x.grad += slope * self.grad
+
+
+COMPOSED = DIFFERENCES | {
+    "__truediv__": lambda self, other: self * _as_value(other) ** -1,
+    "__rtruediv__": lambda self, other: other * self**-1,
+}
+
+
+def _both_ways(name: str, methods: dict[str, Any], hint: str) -> list[Mistake]:
+    """A mistake whose outcome depends on what a difference and a quotient are made of."""
+    return [
+        Mistake(name, _with(_Value, methods), hint),
+        Mistake(f"{name}, operators composed", _with(_Value, COMPOSED | methods), hint),
+    ]
+
+
 def _keeps_a_set(self: _Value, data: float, inputs: Iterable[tuple[_Value, float]] = ()) -> None:
     _Value.__init__(self, data, dict(inputs).items())
 
@@ -518,6 +626,12 @@ VALUE = Exercise(
         Ran("adds up over calls until grad is set to 0", _calls([], ["a.grad = 0"])),
         Ran("leaves alone what does not matter", BYSTANDERS),
         Ran("survives a chain of 1,200 additions", CHAIN, 2, judge=_counts_every_use),
+        Test(
+            "visits every node once",
+            DOUBLINGS,
+            judge=_counts_every_path,
+            probe=program_in_steps,
+        ),
     ],
     mistakes=[
         Mistake(
@@ -532,6 +646,11 @@ VALUE = Exercise(
             "all your gradients are 0, because the first one is: the slope of the result by itself "
             "is 1, so set its grad to 1 before you go back",
         ),
+        *_both_ways(
+            "goes back one step",
+            {"backward": _one_level},
+            "you went back one step only; the inputs must hand their gradient on as well",
+        ),
         Mistake(
             "forgets the chain rule",
             _walked(_adds_local_slopes),
@@ -545,6 +664,9 @@ VALUE = Exercise(
             "operation by that input: x.grad += slope * result.grad",
         ),
         Mistake("walks path by path", _with(_Value, {"backward": _path_by_path}), TOO_EARLY),
+        Mistake(
+            "works through a queue", _with(_Value, {"backward": _works_through_a_queue}), TOO_EARLY
+        ),
         Mistake("walks level by level", _with(_Value, {"backward": _level_by_level}), TOO_EARLY),
         Mistake(
             "walks path by path, by recursion",
@@ -553,6 +675,15 @@ VALUE = Exercise(
             "each step calls itself; put all values into an order first, in a loop: a value after "
             "all that use it",
         ),
+        *[
+            Mistake(
+                f"walks along every path{how}", _with(_Value, {"backward": walk}), ALONG_EVERY_PATH
+            )
+            for how, walk in (
+                ("", _along_every_path),
+                (", by recursion", _along_every_path_by_recursion),
+            )
+        ],
         Mistake(
             "sorts by recursion",
             _with(_Value, {"backward": _by_recursion}),
@@ -565,12 +696,11 @@ VALUE = Exercise(
             "your backward sets every grad to 0 before it starts, so a second call forgets the "
             "first; gradients add up until the user sets them to 0",
         ),
-        Mistake(
-            "goes through an earlier graph again",
-            _with(_Value, {"backward": _keeps_the_tape}),
-            "a second call goes through the operations of the first one again and counts them "
-            "twice; empty your tape at the end of backward, or walk only what the result was made "
-            "of",
+        *_both_ways(
+            "keeps the tape",
+            {"backward": _keeps_the_tape},
+            "the tape still holds the first result, and its gradients are handed on again: empty "
+            "the tape at the end of backward",
         ),
         Mistake(
             "keeps its inputs in a set",
@@ -588,6 +718,18 @@ VALUE = Exercise(
             "exchanges the slopes of a product",
             _with(_Value, mul=lambda a, b: (a * b, a, b)),
             "the slopes of your product are exchanged: a * b changes with a by b, and with b by a",
+        ),
+        *_both_ways(
+            "keeps a Value as a slope",
+            dict.fromkeys(("__mul__", "__rmul__"), _product_of_values),
+            "a.grad is a Value: slopes are plain numbers, so keep other.data and self.data as the "
+            "slopes of a product, not the Values",
+        ),
+        Mistake(
+            "gives the terms of a sum",
+            _with(_Value, add=lambda a, b: (a + b, a, b)),
+            "the slopes of your a + b are a and b; it grows by 1 when either of them grows by 1, "
+            "so both slopes are 1",
         ),
         Mistake(
             "adds the slopes of a difference",
@@ -611,6 +753,12 @@ VALUE = Exercise(
             "forgets the exponent as a factor",
             _with(_Value, pow=lambda a, n: (a**n, a ** (n - 1), 0.0)),
             "the slope of your a ** n lacks the factor n: it is n · a ** (n - 1)",
+        ),
+        Mistake(
+            "multiplies by the exponent alone",
+            _with(_Value, pow=lambda a, n: (a**n, n * a, 0.0)),
+            "the slope of your a ** n is n · a, which holds for squares only; in general it is "
+            "n · a ** (n - 1)",
         ),
         Mistake(
             "does not lower the exponent",
@@ -784,7 +932,7 @@ TRAIN_ON_MOONS = Exercise(
         Test("moves the output layer by one step", _runs(1), 1, _some("w2", "b2"), atol=1e-5),
         Test("moves the hidden layer by one step", _runs(1), 1, _some("W1", "b1"), atol=1e-5),
         Test("takes as many steps as it is told", _runs(3), 2, _some(*PARAMETERS), atol=1e-5),
-        Test("brings the loss down", _runs(5), 1, _loss_reached, _has_learned),
+        Test("ends at the loss it should", _runs(5), 1, _loss_reached, _has_learned),
     ],
     mistakes=[
         Mistake(
@@ -838,6 +986,11 @@ TRAIN_ON_MOONS = Exercise(
             "moves the weights only",
             _trainer(rates=(1.0, 0.0, 1.0, 0.0)),
             "your biases did not move; they learn as weights do: b - lr * b.grad",
+        ),
+        Mistake(
+            "moves all but the output bias",
+            _trainer(rates=(1.0, 1.0, 1.0, 0.0)),
+            "b2 came back as it went in; it is a parameter as the others are: b2 - lr * b2.grad",
         ),
         Mistake(
             "moves nothing",

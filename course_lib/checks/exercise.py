@@ -25,6 +25,7 @@ from .values import difference, plain, show
 
 VISIBLE_SEED = 0
 NESTED_CALLS = 1000  # Python's default
+PROGRAMS = (probes.program, probes.program_in_steps)
 _STUB = "raised NotImplementedError: "  # how the outcome of an unfinished answer begins
 _TO_DO = "not done yet"  # how the message on one begins
 
@@ -52,18 +53,25 @@ NUMBER_OUTSIDE = (
     "an operation of yours gave a plain number; each of its results must be an object of your class"
 )
 NO_RETURN = "a function or method returned None where something was needed; is a `return` missing?"
+ADDS_TO_NONE = "what you add to with += is None; let it start at a number, 0.0"
 TOO_DEEP = (
     "your function calls itself again and again, and Python stops that after a thousand calls; "
     "use a loop and a list of what is still to do (if small inputs fail too, it never stops at all)"
+)
+OPERATOR_CALLS_ITSELF = (
+    "an operator of yours calls itself, as a `-` inside `__sub__` does: inside `__sub__`, write "
+    "the difference with + and *"
 )
 # What the commonest errors of Python and torch mean, where no mistake is recognised.
 TRANSLATIONS = (
     (r"Boolean value of Tensor", IF_ON_A_TENSOR),
     (r"ubtraction.* bool tensor", SUBTRACTS_TRUTH_VALUES),
     (r"shapes cannot be multiplied|size mismatch|must match", SHAPES_DO_NOT_FIT),
+    (r"RecursionError.* in __r?(add|sub|mul|truediv|pow|neg)__", OPERATOR_CALLS_ITSELF),
     (r"RecursionError", TOO_DEEP),
     (r"raised .*'(int|float)' object has no attribute", NUMBER_WITHIN),
     (r"fails: '(int|float)' object has no attribute", NUMBER_OUTSIDE),
+    (r"for \+=: 'NoneType'", ADDS_TO_NONE),
     (r"'NoneType'", NO_RETURN),
     (r"for [-+*/]: '(int|float)' and", NUMBER_ON_THE_LEFT),
 )
@@ -106,6 +114,7 @@ class Mistake:
     name: str  # what went wrong, in a few words, for those who read the checks
     answer: Callable[..., Any]
     hint: str  # what you did, and what to do instead
+    whole: bool = False  # explains a whole answer or nothing, never one test by itself
 
 
 @dataclass(frozen=True)
@@ -285,7 +294,7 @@ class Exercise:
         return list(inspect.signature(self.reference).parameters)
 
     def _describe(self, test: Test, args: tuple) -> str:
-        if test.probe is probes.program:
+        if test.probe in PROGRAMS:
             return args[1]  # lines to copy into a cell
         named = zip(self._names(), args, strict=False)
         return ", ".join(f"{name} = {show(plain(value))}" for name, value in named)
@@ -307,11 +316,12 @@ class Exercise:
 
     def _with_own_mistake(self, line: Line, cases: list[tuple], seen: list[Outcome]) -> Line:
         """Several methods of a class may be wrong at once: what one test alone says of them."""
-        if line.status != "FAIL" or not (self.apart or line.test.probe is probes.program):
+        if line.status != "FAIL" or not (self.apart or line.test.probe in PROGRAMS):
             return line
         if translation(line.message):  # the error says it already
             return line
-        found = list(self._alike(_finished(line.test, cases, seen)))
+        alike = self._alike(_finished(line.test, cases, seen))
+        found = [mistake for mistake in alike if not mistake.whole]
         named = found[0] if len({mistake.hint for mistake in found}) == 1 else None
         return replace(line, mistake=named)
 

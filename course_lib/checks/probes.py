@@ -6,15 +6,21 @@ a grader may send the two of them, and no more of the checks, to where the answe
 
 from __future__ import annotations
 
+import statistics
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from types import CodeType
+from traceback import walk_tb
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
 
 from .values import plain, same_tensor
+
+OUR_LINES = "<check>"  # the file that they come from, as a traceback says
+STEPS = 200_000  # lines of Python: a thousand times what a walk over some dozen nodes needs
 
 
 class Unusable(Exception):
@@ -63,14 +69,43 @@ def _follow(line: str, mode: str, names: dict[str, Any]) -> Any:
     try:
         return eval(_compiled(line, mode), names)
     except Exception as error:
-        if error.__traceback__.tb_next.tb_next:  # the answer's own code raised it
+        *_, (frame, _) = walk_tb(error.__traceback__)
+        if frame.f_code.co_filename != OUR_LINES:  # the answer's own code raised it
             raise
         raise Unusable(f"`{line}` fails: {_first_line(error)}") from error
 
 
+def call_in_steps(answer: Any, *args: Any) -> Any:
+    """The answer's own value, if it comes within :data:`STEPS` lines."""
+    return _in_steps(call, answer, *args)
+
+
+def program_in_steps(answer: Any, *args: Any) -> dict[str, Any]:
+    """What a :func:`program` gives, if it ends within :data:`STEPS` lines."""
+    return _in_steps(program, answer, *args)
+
+
+def _in_steps(probe: Callable[..., Any], *args: Any) -> Any:
+    left = STEPS
+
+    def count(frame: FrameType, event: str, arg: Any) -> Callable:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Unusable(f"was stopped after {STEPS:,} steps; so few nodes need some hundred")
+        return count
+
+    before = sys.gettrace()  # a debugger's, or that of a measurement of coverage
+    sys.settrace(count)
+    try:
+        return probe(*args)
+    finally:
+        sys.settrace(before)
+
+
 @lru_cache(maxsize=256)
 def _compiled(line: str, mode: str) -> CodeType:
-    return compile(line, "<check>", mode)
+    return compile(line, OUR_LINES, mode)
 
 
 @dataclass(frozen=True)
@@ -98,8 +133,9 @@ def outcome_of(answer: Callable[..., Any], probe: Callable[..., Any], args: tupl
         value = probe(answer, *given)
     except Unusable as error:
         return Outcome(error=str(error))
-    except RecursionError:  # the rest of its text depends on where Python noticed
-        return Outcome(error="raised RecursionError: maximum recursion depth exceeded")
+    except RecursionError as error:  # the rest of its text depends on where Python noticed
+        said = f"maximum recursion depth exceeded in {_calls_itself(error)}"
+        return Outcome(error=f"raised RecursionError: {said}")
     except Exception as error:
         return Outcome(error=f"raised {type(error).__name__}: {_first_line(error)}")
     try:
@@ -114,6 +150,11 @@ def outcome_of(answer: Callable[..., Any], probe: Callable[..., Any], args: tupl
         if isinstance(before, torch.Tensor) and not same_tensor(before, after)
     )
     return Outcome(value=value, changed=changed)
+
+
+def _calls_itself(error: RecursionError) -> str:
+    names = (frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__))
+    return statistics.mode(names)
 
 
 def _copies(args: tuple) -> tuple:
