@@ -322,7 +322,8 @@ LOCAL_SLOPES = Exercise(
         Mistake(
             "forgets the minus of a quotient",
             _but_for("/", by_b=lambda a, b: a / b**2),
-            "your slope of a / b by b lacks its minus: a larger divisor makes a smaller quotient",
+            "your slope of a / b by b lacks its minus: 1 / b falls when b grows, "
+            "so it is -a / b**2",
         ),
         Mistake(
             "forgets the numerator",
@@ -678,7 +679,7 @@ BACKWARD_PASS = Exercise(
         Mistake(
             "forgets the seed",
             _sweep(seed=lambda n: [0.0] * n),
-            "all your gradients are 0, for nothing set the first one: "
+            "all your gradients are 0, because nothing set the first one: "
             "the last node's gradient by itself is 1",
         ),
         Mistake(
@@ -723,10 +724,10 @@ BACKWARD_PASS = Exercise(
             "you handed the gradient on without its slope; multiply: slope * grads[i]",
         ),
         Mistake(
-            "forgets the gradient from above",
+            "forgets the gradient",
             _sweep(lambda there, slope, here: there + slope),
-            "you added up bare slopes; the chain rule multiplies each by what comes from above: "
-            "slope * grads[i]",
+            "you added up bare slopes; the chain rule multiplies each by the gradient of the node "
+            "that hands it on: slope * grads[i]",
         ),
         Mistake(
             "adds slope and gradient",
@@ -1170,8 +1171,8 @@ MATMUL_GRADIENTS = Exercise(
         Mistake(
             "does not transpose B",
             _products_that(by_A=lambda A, B, G: G @ B),
-            "grad_A needs B transposed: the column of B that carried an entry of A forwards is "
-            "the row that carries G back, G @ B.mT",
+            "grad_A needs B transposed: A[i, k] met row k of B, so its slope is row i of G times "
+            "row k of B: G @ B.mT",
         ),
         Mistake(
             "does not transpose A",
@@ -1213,7 +1214,7 @@ MATMUL_GRADIENTS = Exercise(
         Mistake(
             "leaves out G",
             lambda A, B, G: _products_that()(A, B, torch.ones_like(G)),
-            "you left out the gradient from above; every entry of A @ B counts as much as its "
+            "you left out G; every entry of A @ B counts as much as its "
             "entry of G: G @ B.mT and A.mT @ G",
         ),
         *[

@@ -267,8 +267,8 @@ DUAL = Exercise(
         Mistake(
             "adds in the quotient rule",
             _with(_Dual, div=lambda a, da, b, db: (a / b, (da * b + a * db) / b**2)),
-            "your quotient has a plus where the rule has a minus, (a' b - a b') / b²: "
-            "a growing divisor makes the quotient smaller",
+            "your quotient has a plus where the rule has a minus: (a' b - a b') / b², because "
+            "1 / b falls when b grows",
         ),
         Mistake(
             "forgets the square",
@@ -740,7 +740,7 @@ VALUE = Exercise(
         Mistake(
             "forgets the minus of a quotient",
             _with(_Value, div=lambda a, b: (a / b, 1 / b, a / b**2)),
-            "the slope of your a / b by b is positive; a quotient falls when its divisor grows: "
+            "your slope of a / b by b lacks its minus; 1 / b falls when b grows, so the slope is "
             "-a / b²",
         ),
         Mistake(
