@@ -35,26 +35,26 @@ factors = hnp.mutually_broadcastable_shapes(
 ).map(lambda found: found.input_shapes)
 
 
-def same(ours, theirs):
+def assert_same(ours, theirs):
     """Shape, dtype, device and values are equal."""
     tol = TOLERANCE[theirs.dtype]
     torch.testing.assert_close(ours, theirs, rtol=tol, atol=tol, equal_nan=True)
 
 
-def agree(ours, *shapes, torchs=None, dtype=torch.float64, device="cpu"):
+def assert_agree(ours, *shapes, torchs=None, dtype=torch.float64, device="cpu"):
     """Ours of Arrays and torch's of tensors have one value, and one gradient by each input."""
     torch.manual_seed(0)
     xs = [torch.rand(shape, dtype=dtype, device=device) + 0.5 for shape in shapes]
     arrays = [Array(x.clone()) for x in xs]
     tensors = [x.clone().requires_grad_() for x in xs]
     y, t = ours(*arrays), (torchs or ours)(*tensors)
-    same(y.data, t.detach())
+    assert_same(y.data, t.detach())
     weights = torch.rand_like(t)
     (y * weights).sum().backward()
     (t * weights).sum().backward()
     for a, x in zip(arrays, tensors, strict=True):
         zeros = torch.zeros_like(x)
-        same(zeros if a.grad is None else a.grad, zeros if x.grad is None else x.grad)
+        assert_same(zeros if a.grad is None else a.grad, zeros if x.grad is None else x.grad)
 
 
 # ---- each operation
@@ -66,21 +66,21 @@ def agree(ours, *shapes, torchs=None, dtype=torch.float64, device="cpu"):
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_elementwise(name, shape, dtype, device):
     f = lambda x: getattr(x - 0.4 if name != "log" else x, name)()
-    agree(f, shape, dtype=dtype, device=device)
+    assert_agree(f, shape, dtype=dtype, device=device)
 
 
 @settings(repeatable, max_examples=200)
 @given(pairs, st.sampled_from([*BINARY]))
 def test_binary_operations_broadcast(pair, op):
-    agree(BINARY[op], *pair.input_shapes)
+    assert_agree(BINARY[op], *pair.input_shapes)
 
 
 @everywhere
 @both_dtypes
 @pytest.mark.parametrize("op", BINARY)
 def test_binary_operations_take_numbers_on_either_side(op, dtype, device):
-    agree(lambda x: BINARY[op](x, 3), (2, 3), dtype=dtype, device=device)
-    agree(lambda x: BINARY[op](2.5, x), (2, 3), dtype=dtype, device=device)
+    assert_agree(lambda x: BINARY[op](x, 3), (2, 3), dtype=dtype, device=device)
+    assert_agree(lambda x: BINARY[op](2.5, x), (2, 3), dtype=dtype, device=device)
 
 
 def test_powers_at_zero_and_below():
@@ -90,7 +90,7 @@ def test_powers_at_zero_and_below():
     for x, y in (ours, theirs):
         (x**y).sum().backward()
     for x, t in zip(ours, theirs, strict=True):
-        same(x.grad, t.grad)
+        assert_same(x.grad, t.grad)
 
 
 @everywhere
@@ -101,20 +101,20 @@ def test_binary_operations_take_tensors_and_numpy_on_either_side(op, dtype, devi
     c = torch.rand(3, 3, dtype=dtype) + 0.5
     for constant in (c.to(device), c.numpy(), c.tolist()):
         for a, b in ((f, f), (lambda x, c: f(c, x),) * 2):
-            agree(lambda x: a(x, constant), (3, 3), dtype=dtype, device=device,  # noqa: B023
+            assert_agree(lambda x: a(x, constant), (3, 3), dtype=dtype, device=device,  # noqa: B023
                   torchs=lambda x: b(x, c.to(device)))  # noqa: B023  # fmt: skip
 
 
 @settings(repeatable, max_examples=150)
 @given(factors)
 def test_matmul(pair):
-    agree(lambda a, b: a @ b, *pair)
+    assert_agree(lambda a, b: a @ b, *pair)
 
 
 @everywhere
 @both_dtypes
 def test_matmul_of_stacks(dtype, device):
-    agree(lambda a, b: a @ b, (4, 1, 2, 3), (5, 3, 2), dtype=dtype, device=device)
+    assert_agree(lambda a, b: a @ b, (4, 1, 2, 3), (5, 3, 2), dtype=dtype, device=device)
 
 
 @st.composite
@@ -130,7 +130,7 @@ def reductions(draw):
 @given(reductions(), st.sampled_from(["sum", "mean"]))
 def test_sum_and_mean(reduction, name):
     shape, options = reduction
-    agree(lambda x: getattr(x, name)(**options), shape)
+    assert_agree(lambda x: getattr(x, name)(**options), shape)
 
 
 @settings(repeatable, max_examples=150)
@@ -139,11 +139,11 @@ def test_max(reduction):
     shape, options = reduction
     dim = () if options["dim"] is None else options["dim"]
     largest = lambda x: x.amax(dim, options["keepdim"])
-    agree(lambda x: x.max(**options), shape, torchs=largest)
+    assert_agree(lambda x: x.max(**options), shape, torchs=largest)
 
 
 def test_ties_share_the_gradient():
-    agree(lambda x: (x * 0).max(), (2, 3), torchs=lambda x: (x * 0).amax())
+    assert_agree(lambda x: (x * 0).max(), (2, 3), torchs=lambda x: (x * 0).amax())
     x = Array([[1.0, 1.0, 0.0], [2.0, 3.0, 3.0]], device="cpu")
     x.max(1).sum().backward()
     assert x.grad.tolist() == [[0.5, 0.5, 0], [0, 0.5, 0.5]]
@@ -172,16 +172,16 @@ def torch_can(indexing):
 @given(indexings().filter(torch_can))
 def test_indexing(indexing):
     shape, index = indexing
-    agree(lambda x: x[index], shape)
+    assert_agree(lambda x: x[index], shape)
 
 
 @everywhere
 def test_indexing_repeats_lists_and_rows(device):
     at = torch.tensor([2, 0, 2, 2], device=device)
-    agree(lambda x: x[at], (3, 2), device=device)
-    agree(lambda x: x[torch.arange(4, device=device), at], (4, 3), device=device)
-    agree(lambda x: x[:, [0, 0, 1]] * x[1:2, -1], (3, 2), device=device)
-    agree(lambda x: sum(row * i for i, row in enumerate(x)), (3, 2), device=device)
+    assert_agree(lambda x: x[at], (3, 2), device=device)
+    assert_agree(lambda x: x[torch.arange(4, device=device), at], (4, 3), device=device)
+    assert_agree(lambda x: x[:, [0, 0, 1]] * x[1:2, -1], (3, 2), device=device)
+    assert_agree(lambda x: sum(row * i for i, row in enumerate(x)), (3, 2), device=device)
 
 
 @everywhere
@@ -197,15 +197,15 @@ def test_indexing_repeats_lists_and_rows(device):
     ],
 )
 def test_reshape_and_transpose(f, device):
-    agree(f, (2, 3, 4), device=device)
+    assert_agree(f, (2, 3, 4), device=device)
 
 
 def test_shapes_of_nothing_and_of_one():
-    agree(lambda x: x.reshape(3, 0, 2), (0, 4))
-    agree(lambda x: x.reshape(()), (1, 1))
-    agree(lambda x: x.reshape(1, 1), ())
-    agree(lambda x: x.transpose(0, 1), (0, 4))
-    agree(lambda x: x.transpose(0, -1), ())
+    assert_agree(lambda x: x.reshape(3, 0, 2), (0, 4))
+    assert_agree(lambda x: x.reshape(()), (1, 1))
+    assert_agree(lambda x: x.reshape(1, 1), ())
+    assert_agree(lambda x: x.transpose(0, 1), (0, 4))
+    assert_agree(lambda x: x.transpose(0, -1), ())
 
 
 @everywhere
@@ -223,13 +223,13 @@ def test_shapes_of_nothing_and_of_one():
 )
 def test_concatenate(shapes, dim, device):
     ours, torchs = lambda *x: lib.concatenate(x, dim), lambda *x: torch.cat(x, dim)
-    agree(ours, *shapes, torchs=torchs, device=device)
+    assert_agree(ours, *shapes, torchs=torchs, device=device)
 
 
 @everywhere
 def test_concatenate_takes_constants_and_one_array_twice(device):
     c = torch.ones(2, 3, dtype=torch.float64, device=device)
-    agree(lambda x: lib.concatenate([c, x, x * 2]), (1, 3), device=device,
+    assert_agree(lambda x: lib.concatenate([c, x, x * 2]), (1, 3), device=device,
           torchs=lambda x: torch.cat([c, x, x * 2]))  # fmt: skip
 
 
@@ -242,12 +242,12 @@ def test_softmax_cross_entropy(shape, kind, dtype, device):
     labels = torch.arange(B, device=device) % (min(K, 2) if kind == torch.bool else K)
     ours = lambda z: lib.softmax_cross_entropy(z * 4, labels.to(kind))
     theirs = lambda z: F.cross_entropy(z * 4, labels)
-    agree(ours, shape, torchs=theirs, dtype=dtype, device=device)
+    assert_agree(ours, shape, torchs=theirs, dtype=dtype, device=device)
 
 
 def test_softmax_cross_entropy_does_not_overflow():
     labels = torch.tensor([0, 2])
-    agree(lambda z: lib.softmax_cross_entropy(z * 1e4, labels), (2, 3),
+    assert_agree(lambda z: lib.softmax_cross_entropy(z * 1e4, labels), (2, 3),
           torchs=lambda z: F.cross_entropy(z * 1e4, labels))  # fmt: skip
 
 
@@ -321,7 +321,7 @@ def test_random_compositions_have_torchs_value_and_gradients(composition):
             xs.append(step(xs))
         return sum((x.sum() for x in xs), 0.0)
 
-    agree(f, *inputs)
+    assert_agree(f, *inputs)
 
 
 # ---- data, dtype, device
@@ -451,9 +451,9 @@ def test_a_network_follows_torchs_path_on_moons(dtype, device):
         zero_grad(ours)
         (mine := loss(X, *ours, lib.softmax_cross_entropy)).backward()
         torchs = loss(X, *theirs, F.cross_entropy)
-        same(mine.data, torchs.detach())
+        assert_same(mine.data, torchs.detach())
         for a, t, g in zip(ours, theirs, torch.autograd.grad(torchs, theirs), strict=True):
             a.data -= 0.5 * a.grad
             t.data -= 0.5 * g
     for a, t in zip(ours, theirs, strict=True):
-        same(a.data, t.detach())
+        assert_same(a.data, t.detach())

@@ -719,6 +719,7 @@ PAIR = Exercise(
     number="0.2",
     title="A toy that is a class",
     name="Pair",
+    apart=True,
     difficulty=1,
     minutes=5,
     reference=Pair,

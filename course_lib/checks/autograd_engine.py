@@ -222,6 +222,7 @@ DUAL = Exercise(
     number="3.6",
     title="A number and its slope",
     name="Dual",
+    apart=True,
     difficulty=3,
     minutes=25,
     reference=_line,
@@ -609,6 +610,7 @@ VALUE = Exercise(
     number="3.7",
     title="An engine of your own",
     name="Value",
+    apart=True,
     difficulty=5,
     minutes=60,
     reference=_Value,
@@ -861,15 +863,13 @@ IDENTITY = lambda z: z, torch.ones_like
 def _slopes(
     X: Tensor,
     y: Tensor,
-    W1: Tensor,
-    b1: Tensor,
-    w2: Tensor,
-    b2: Tensor,
+    *parameters: Tensor,
     hidden: tuple[Callable, Callable] = TANH,
     output: tuple[Callable, Callable] = IDENTITY,
     use: tuple[int, int] = (1, 1),  # 0 leaves a bias out
 ) -> tuple[Tensor, ...]:
     """The slopes of the mean squared error, by formula."""
+    W1, b1, w2, b2 = parameters
     h = hidden[0](X @ W1.T + use[0] * b1)  # (B, H)
     y_hat = output[0](h @ w2 + use[1] * b2)  # (B,)
     error = 2 * (y_hat - y) * output[1](y_hat) / len(y)

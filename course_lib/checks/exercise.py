@@ -316,7 +316,7 @@ class Exercise:
 
     def _with_own_mistake(self, line: Line, cases: list[tuple], seen: list[Outcome]) -> Line:
         """Several methods of a class may be wrong at once: what one test alone says of them."""
-        if line.status != "FAIL" or not (self.apart or line.test.probe in PROGRAMS):
+        if line.status != "FAIL" or not self.apart:
             return line
         if translation(line.message):  # the error says it already
             return line
