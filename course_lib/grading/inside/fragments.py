@@ -1,0 +1,5 @@
+"""Placeholder."""
+
+
+def fragments(cells, names):
+    return {name: () for name in names}
