@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import hashlib
 import json
 import time
@@ -52,6 +53,7 @@ def grade(job: Job) -> Grade | NotGraded:
             with alike_everywhere():
                 return _Grading(job, sandbox).grade()
         except Gone:
+            sandbox.close()
             _sandbox.cache_clear()
     return NotGraded(job.file, "its process ended the sandbox itself, twice")
 
@@ -59,7 +61,9 @@ def grade(job: Job) -> Grade | NotGraded:
 @cache
 def _sandbox(chapter: str, isolation: str | None, private: tuple[str, ...]) -> Sandbox:
     """The sandbox of this worker process, started once."""
-    return Sandbox(chapter, isolation, [Path(folder) for folder in private])
+    sandbox = Sandbox(chapter, isolation, [Path(folder) for folder in private])
+    atexit.register(sandbox.close)
+    return sandbox
 
 
 def digest(content: bytes) -> str:

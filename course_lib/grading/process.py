@@ -57,16 +57,16 @@ class Process:
 
     def _ask(self, do: str, seconds: float | None = None, **message: Any) -> dict[str, Any]:
         """The reply, which must have the form that we know; a process without one is over."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            self.close()
-            raise Stopped(f"was stopped: all of it took {MANY * self.seconds:.0f} seconds")
-        seconds = self.seconds if seconds is None else max(seconds, 0.01)
+        seconds = self.seconds if seconds is None else seconds
+        left = min(seconds, self.deadline - time.monotonic())
         try:
-            reply = self.child.ask({"do": do, **message}, min(left, seconds))
+            reply = self.child.ask({"do": do, **message}, left)
         except Stopped:
             self.child = self.defined = None
-            raise
+            if time.monotonic() < self.deadline:
+                raise
+            all_of_it = f"was stopped: all of it took {MANY * self.seconds:.3g} s"
+            raise Stopped(all_of_it) from None
         if not isinstance(reply, dict):
             raise self._unfit()
         return reply

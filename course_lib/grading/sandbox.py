@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .inside import wire
-from .view import LIBRARY, lay_out
+from .view import LIBRARY, ROOT, lay_out
 
 NAMESPACES, UID = "namespaces", "uid"
 START = 120  # seconds for the fork server to load torch
@@ -70,7 +70,7 @@ class Sandbox:
         view.mkdir()
         Path(self.folder.name).chmod(0o755)
         lay_out(chapter, view)
-        self.private = [path.resolve() for path in (*private, LIBRARY)]
+        self.private = [path.resolve() for path in private]
         levels = [isolation] if isolation else [NAMESPACES, UID]
         failures = []
         for self.isolation in levels:
@@ -94,16 +94,17 @@ class Sandbox:
         else:
             command.append(str(_another_user(self.private)))
             environment = ENVIRONMENT | {"PYTHONPATH": str(view)}
-        self.log = (Path(self.folder.name) / "log").open("w+b")
-        self.server = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self.log,
-            env=environment,
-            cwd="/",
-            pass_fds=[theirs.fileno()],
-        )
+        self.log = Path(self.folder.name) / "log"
+        with self.log.open("wb") as log:
+            self.server = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=environment,
+                cwd="/",
+                pass_fds=[theirs.fileno()],
+            )
         theirs.close()
         self._try_out()
 
@@ -114,9 +115,8 @@ class Sandbox:
             child.ask({"do": "defined", "names": []}, START)
             child.close()
         except (Stopped, Gone) as error:
-            self.close()
-            self.log.seek(0)
-            said = self.log.read().decode(errors="replace").strip().splitlines()[-3:]
+            self._stop()
+            said = self.log.read_text(errors="replace").strip().splitlines()[-3:]
             raise SandboxError("; ".join([str(error), *said])) from error
 
     def fork(self) -> Child:
@@ -135,13 +135,16 @@ class Sandbox:
 
     def close(self) -> None:
         """End the fork server, and with it all that it started."""
+        self._stop()
+        self.folder.cleanup()
+
+    def _stop(self) -> None:
         self.control.close()
         try:
             self.server.wait(10)
         except subprocess.TimeoutExpired:
             self.server.kill()
             self.server.wait()
-        self.folder.cleanup() if self.isolation != NAMESPACES else None
 
 
 class Child:
@@ -219,7 +222,7 @@ def _bubblewrap(view: Path, private: Sequence[Path]) -> list[str]:
     words += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     words += ["--ro-bind", str(view), COURSE]
     installed = Path(sysconfig.get_path("purelib")) / "course_lib"
-    for path in dict.fromkeys([*private, installed]):
+    for path in dict.fromkeys([*private, LIBRARY, installed]):
         if path.is_dir() and any(path.is_relative_to(top) for top in shown):
             words += ["--tmpfs", str(path), "--remount-ro", str(path)]
     words += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
@@ -227,18 +230,23 @@ def _bubblewrap(view: Path, private: Sequence[Path]) -> list[str]:
 
 
 def _another_user(private: Sequence[Path]) -> int:
-    """A user without rights, after making sure that it cannot read what is private."""
+    """A user without rights, after making sure of what it can read and what not."""
     if os.geteuid() != 0:
         raise SandboxError("to change the user takes root")
     uid = 20_000 + os.getpid() % 40_000
-    (LIBRARY / "checks").chmod(0o700)
-    for folder in (LIBRARY / "checks", *private):
-        if folder != LIBRARY and _may_read(uid, folder):
+    for folder in (sys.base_prefix, sys.prefix):
+        if not _may_read(uid, folder):
+            raise SandboxError(f"other users cannot read Python in {folder}; use one they can")
+    for folder in (LIBRARY / "checks", LIBRARY / "solutions", ROOT / "solutions"):
+        if folder.exists():
+            folder.chmod(0o700)
+    for folder in private:
+        if _may_read(uid, folder):
             raise SandboxError(f"other users may read {folder}; run  chmod 700 {folder}")
     return uid
 
 
-def _may_read(uid: int, folder: Path) -> bool:
-    look = [sys.executable, "-I", "-c", "import os, sys; os.listdir(sys.argv[1])", str(folder)]
+def _may_read(uid: int, folder: Path | str) -> bool:
+    look = ["ls", "--", str(folder)]
     run = subprocess.run(look, user=uid, group=uid, extra_groups=[], capture_output=True, cwd="/")
     return run.returncode == 0

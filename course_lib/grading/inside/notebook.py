@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 MARKER = re.compile(r"^# (?:%%|In\[[\d ]*\]:)", re.M)  # of VS Code and Jupytext, of nbconvert
 
@@ -65,8 +66,7 @@ def _of_script(text: str) -> list[str]:
         return [text]
     lines = text.splitlines(keepends=True)
     starts = [min(s.lineno, *_decorators(s)) - 1 for s in statements]
-    ends = [*starts[1:], len(lines)]
-    return ["".join(lines[a:b]) for a, b in zip(starts, ends, strict=True)]
+    return ["".join(lines[a:b]) for a, b in pairwise([*starts, len(lines)])]
 
 
 def _decorators(statement: ast.stmt) -> Iterable[int]:

@@ -21,6 +21,8 @@ MAX_TEXT = 8 * 2**20  # bytes
 MAX_TENSORS = 64 * 2**20  # bytes
 MAX_DEPTH = 20
 MAX_PARTS = 200_000  # values in one frame
+MAX_KEYS = 1000  # of a dict: keys that all hash alike would take the square of that
+MAX_HEADER = 2**20  # bytes that safetensors takes to name its tensors
 TYPES = {
     torch.bool,
     torch.uint8,
@@ -66,7 +68,7 @@ def _written(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
     if isinstance(value, torch.Tensor):
         if value.dtype not in TYPES:
             raise Malformed(f"is a tensor of {value.dtype}")
-        tensors[f"t{len(tensors)}"] = value.contiguous()
+        tensors[f"t{len(tensors)}"] = value.clone(memory_format=torch.contiguous_format)
         return {"tensor": f"t{len(tensors) - 1}"}
     if isinstance(value, list):
         return [_written(part, tensors, depth - 1) for part in value]
@@ -90,6 +92,8 @@ def decode(text: bytes, data: bytes = b"") -> Any:
     Raises:
         Malformed: when these bytes are not what :func:`encode` makes.
     """
+    if int.from_bytes(data[:8], "little") > MAX_HEADER:
+        raise Malformed("has too many tensors")
     try:
         tensors = load(data) if data else {}
         tree = json.loads(text)
@@ -129,6 +133,8 @@ class _Reader:
 
     def _dict(self, content: Any, depth: int) -> dict:
         pairs = content if isinstance(content, list) else [None]
+        if len(pairs) > MAX_KEYS:
+            raise Malformed(f"has a dict of more than {MAX_KEYS:,} keys")
         if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
             raise Malformed("has a dict that is no list of pairs")
         keys = [self.value(key, 0) for key, _ in pairs]

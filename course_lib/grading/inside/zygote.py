@@ -60,6 +60,28 @@ def _warm_up() -> None:
 
 def _keep(end: int, uid: int | None, rules: object, memory: int) -> None:
     """Start the child in a world of its own, wait for it, kill it when told to; never returns."""
+    code = 1
+    try:
+        scratch = _own_world(uid)
+        code = _watch(end, uid, scratch, rules, memory)
+    except OSError as error:
+        _refuse(end, error)
+    finally:
+        os._exit(code)
+
+
+def _own_world(uid: int | None) -> str:
+    """Leave what is shared; returns the only folder where the child may write."""
+    if uid is None:
+        confine.own_namespaces()
+        return "/tmp"
+    scratch = tempfile.mkdtemp()
+    os.chown(scratch, uid, uid)
+    return scratch
+
+
+def _watch(end: int, uid: int | None, scratch: str, rules: object, memory: int) -> int:
+    """The child's exit code."""
     children: list[int] = []
 
     def end_it(*_: object) -> None:
@@ -69,14 +91,6 @@ def _keep(end: int, uid: int | None, rules: object, memory: int) -> None:
             os.kill(children[0], signal.SIGKILL)
 
     signal.signal(signal.SIGTERM, end_it)
-    scratch = "/tmp" if uid is None else tempfile.mkdtemp()
-    try:
-        if uid is None:
-            confine.own_namespaces()
-        else:
-            os.chown(scratch, uid, uid)
-    except OSError as error:
-        _refuse(end, error)
     child = os.fork()
     if child == 0:
         _run(end, uid, scratch, rules, memory)
@@ -86,16 +100,16 @@ def _keep(end: int, uid: int | None, rules: object, memory: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if uid is not None:
         _sweep(uid, scratch)
-    os._exit(os.waitstatus_to_exitcode(status) % 256)
+    return os.waitstatus_to_exitcode(status) % 256
 
 
 def _refuse(end: int, error: OSError) -> None:
     wire.send(socket.socket(fileno=end), wire.encode({"refused": str(error)}))
-    os._exit(1)
 
 
 def _run(end: int, uid: int | None, scratch: str, rules: object, memory: int) -> None:
     """The child: nothing is open but its end of the socket, and nothing is allowed; then serve."""
+    code = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
@@ -108,10 +122,12 @@ def _run(end: int, uid: int | None, scratch: str, rules: object, memory: int) ->
         if uid is not None:
             confine.another_user(uid)
         confine.give_up_rights(rules, confine.Limits(), memory)
+        runner.serve(socket.socket(fileno=3))
+        code = 0
     except OSError as error:
         _refuse(3, error)
-    runner.serve(socket.socket(fileno=3))
-    os._exit(0)
+    finally:
+        os._exit(code)
 
 
 def _sweep(uid: int, scratch: str) -> None:
