@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from . import batch, gradescope, results
@@ -25,7 +25,7 @@ def main(words: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
     except SandboxError as error:
         print(f"NOT GRADED. {error}", file=sys.stderr)
-    except BrokenProcessPool:
+    except BrokenExecutor:
         print(f"A worker process ended, out of memory perhaps. {GOES_ON}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"\nInterrupted. {GOES_ON}", file=sys.stderr)

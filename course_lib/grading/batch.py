@@ -10,13 +10,21 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import grader, reports
 from .records import Grade, NotGraded
+from .sandbox import SandboxError
 
 ENDINGS = (".ipynb", ".py")
 LARGEST = 20 * 2**20  # bytes of a submission
@@ -129,7 +137,7 @@ def run(
     """
     to_do = iter(paths)
     with _workers(settings) as pool:
-        waiting = set()
+        waiting: dict[Future, str] = {}
         while True:
             for path in to_do:
                 try:
@@ -141,13 +149,24 @@ def run(
                 if old and old.digest == grader.digest(data):
                     yield old
                     continue
-                waiting.add(pool.submit(grader.grade, _job(path, data, settings)))
+                waiting[pool.submit(grader.grade, _job(path, data, settings))] = path.name
                 if len(waiting) >= AHEAD * settings.jobs:
                     break
             if not waiting:
                 return
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield _result(future, waiting.pop(future))
+
+
+def _result(future: Future, file: str) -> Grade | NotGraded:
+    """What a worker made of a file; an error of ours costs the others nothing."""
+    try:
+        return future.result()
+    except (SandboxError, BrokenExecutor):
+        raise
+    except Exception as error:
+        return NotGraded(file, f"could not be graded, the grader failed: {error!r}")
 
 
 def _job(path: Path, data: bytes, settings: Settings) -> grader.Job:
