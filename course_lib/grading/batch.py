@@ -51,7 +51,14 @@ class Settings:
 
 
 def listing(folder: Path) -> tuple[list[Path], list[NotGraded]]:
-    """The submissions of a folder, by name, and what in it is none, with the reason."""
+    """Look through a folder; links are not followed.
+
+    Args:
+        folder: of submissions, a file each.
+
+    Returns:
+        The submissions, by name, and what else is there, with the reason why it is none.
+    """
     files, others = [], []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if reason := _no_submission(entry):
@@ -86,7 +93,13 @@ def _no_submission(entry: os.DirEntry) -> str | None:
 
 
 def content(path: Path) -> bytes:
-    """The bytes of a file that is still an ordinary one, of a size that is still allowed.
+    """Read a file that is still an ordinary one.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Its bytes, at most those of the largest submission.
 
     Raises:
         OSError: when it cannot be read.
@@ -103,9 +116,14 @@ def new_seed() -> int:
 
 
 def graded_before(out: Path, settings: Settings) -> dict[str, Grade]:
-    """The grades that stand in a folder of results and still hold, by file.
+    """Find the grades that still hold: for the same chapter, the same checks and the same seed.
 
-    A grade holds while the chapter, its checks and the seed are those that it was given for.
+    Args:
+        out: a folder of results.
+        settings: of the new run.
+
+    Returns:
+        The grades, by file.
     """
     same = (settings.chapter, settings.seed, grader.digest_of_checks(settings.chapter))
     grades = {}

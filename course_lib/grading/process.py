@@ -98,7 +98,14 @@ class Process:
         return True
 
     def missing(self, name: str) -> str | None:
-        """Why there is no answer of this name, if there is none."""
+        """Look for an answer, once all cells have run.
+
+        Args:
+            name: of the exercise.
+
+        Returns:
+            Why there is none, or None where there is one.
+        """
         try:
             self._ready()
         except Stopped as reason:
@@ -110,7 +117,16 @@ class Process:
         return f"not defined: cell {place + 1} failed ({why})" if why else "not defined"
 
     def call(self, name: str, probe: str, group: Sequence[tuple], seconds: float) -> list[Outcome]:
-        """The outcomes of an answer for some arguments.
+        """Call an answer.
+
+        Args:
+            name: of the exercise.
+            probe: a function of course_lib.checks.probes, by its name.
+            group: the arguments of each call.
+            seconds: the longest that all calls may take.
+
+        Returns:
+            The outcome of each call.
 
         Raises:
             Stopped: when its process ended over it.

@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from . import batch, pages, reports, similar, view
 from .records import Grade, NotGraded
 
@@ -43,6 +41,8 @@ def grade_folder(
         BatchError: when the folders or settings do not fit.
         SandboxError: when nothing can be graded safely.
     """
+    from tqdm import tqdm
+
     exercises = view.exercises(chapter)
     seed = _begin(submissions, out, chapter, seed, resume)
     private = (str(submissions.resolve()), str(out.resolve()))

@@ -154,11 +154,14 @@ class Child:
         self.sandbox, self.end, self.open = sandbox, end, True
 
     def ask(self, message: dict[str, Any], seconds: float) -> Any:
-        """The answer to a message.
+        """Send a message and wait for its reply.
 
         Args:
             message: ``do`` names a method of :class:`~.inside.runner.Submission`.
             seconds: the longest to wait.
+
+        Returns:
+            The reply, which nobody has looked at yet.
 
         Raises:
             Stopped: when it did not answer, or not with what can be read; it is closed then.
@@ -184,7 +187,14 @@ class Child:
         return reply
 
     def close(self) -> int:
-        """End the process and all that it started; returns its exit code."""
+        """End the process and all that it started.
+
+        Returns:
+            Its exit code; 128 and more for a signal.
+
+        Raises:
+            Gone: when the fork server has ended.
+        """
         if not self.open:
             return 0
         self.open = False

@@ -94,7 +94,11 @@ def address_space() -> int:
 
 
 def few_calls() -> pyseccomp.SyscallFilter:
-    """The filter of system calls, to be loaded where the learner's code begins."""
+    """Make the filter of system calls.
+
+    Returns:
+        The filter, to be loaded where the learner's code begins.
+    """
     rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     refused = pyseccomp.ERRNO(errno.EPERM)
     for call in FORBIDDEN:

@@ -22,6 +22,9 @@ def code_cells(content: bytes, ending: str) -> list[str]:
         content: the file.
         ending: ".ipynb" or ".py".
 
+    Returns:
+        The sources that are not blank, one at least.
+
     Raises:
         Unreadable: with the reason.
     """

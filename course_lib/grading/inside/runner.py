@@ -45,7 +45,16 @@ class Submission:
         builtins.display = lambda *args, **kwargs: None
 
     def read(self, content: torch.Tensor, ending: str, names: list[str]) -> dict[str, Any]:
-        """What stands in the file, before any line of it has run."""
+        """Look at the file, before any line of it has run.
+
+        Args:
+            content: its bytes, of type uint8.
+            ending: ".ipynb" or ".py".
+            names: of the exercises.
+
+        Returns:
+            How many cells it has, what uses what, where each exercise is defined.
+        """
         try:
             self.cells = notebook.code_cells(content.numpy().tobytes(), ending)
         except notebook.Unreadable as error:
@@ -66,7 +75,7 @@ class Submission:
         try:
             exec(compile(source, file, "exec", dont_inherit=True), self.main.__dict__)
         except BaseException as error:
-            return {"error": told(error, file)}
+            return {"error": _told(error, file)}
         return {"error": None}
 
     def defined(self, names: list[str]) -> dict[str, list[str]]:
@@ -77,7 +86,17 @@ class Submission:
         return self.main.__dict__.get(name, stand_in.CHECKED.get(name))
 
     def call(self, name: str, probe: str, calls: list[tuple], seed: int) -> dict[str, list]:
-        """The outcomes of an answer under a probe, as plain data."""
+        """Call an answer through a probe.
+
+        Args:
+            name: of the exercise.
+            probe: a function of course_lib.checks.probes.
+            calls: the arguments of each call.
+            seed: of all random numbers.
+
+        Returns:
+            The outcomes, as plain data.
+        """
         answer, probe_function = self._answer(name), getattr(probes, probe)
         torch.set_num_threads(1)
         sys.setrecursionlimit(NESTED_CALLS)
@@ -111,7 +130,7 @@ def _sendable(outcome: Outcome) -> dict[str, Any]:
     return data
 
 
-def told(error: BaseException, file: str) -> str:
+def _told(error: BaseException, file: str) -> str:
     """An error in a line, with the line of the cell where it happened."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     trace = error.__traceback__

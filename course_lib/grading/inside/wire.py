@@ -47,6 +47,9 @@ def encode(message: Any) -> bytes:
     Args:
         message: None, numbers, strings, dense real tensors, and lists, tuples or dicts of them.
 
+    Returns:
+        The bytes to send.
+
     Raises:
         Malformed: for anything else, and for more than the limits allow.
     """
@@ -151,11 +154,14 @@ class _Reader:
 
 
 def receive(end: socket.socket, deadline: float | None = None) -> Any:
-    """The next message, or None where the other side has closed.
+    """Wait for a message.
 
     Args:
         end: a stream socket.
         deadline: by time.monotonic().
+
+    Returns:
+        The message, or None where the other side has closed.
 
     Raises:
         Malformed: when it is no frame of ours.

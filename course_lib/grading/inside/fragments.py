@@ -1,5 +1,0 @@
-"""Placeholder."""
-
-
-def fragments(cells, names):
-    return {name: () for name in names}
