@@ -174,6 +174,13 @@ def test_the_report_in_the_intro_is_what_check_says(capsys):
     )
 
 
+def test_the_report_for_learners_is_what_check_says(capsys):
+    text = page("learners.md")
+    code, report = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.S).groups()
+    exec(code, {})
+    assert capsys.readouterr().out == report
+
+
 def test_the_glossary_follows_the_alphabet():
     terms = re.findall(r"^(\S[^\n]*)\n  \S", page("glossary.md"), re.M)
     assert len(terms) > 30

@@ -182,7 +182,7 @@ def test_every_page_is_in_the_order_of_the_book():
         chapter = files.index(f"book/{full}")
         pages = [f"{folder}/{full}" for folder in ("book", "exercises", "solutions")]
         assert files[chapter : chapter + 3] == pages
-    for page in ("intro", "claims", "glossary", "references", "api"):
+    for page in ("intro", "learners", "instructors", "claims", "glossary", "references", "api"):
         assert f"book/{page}" in files
 
 
