@@ -35,14 +35,17 @@ PORTS = (8786, 18080)  # of loopback, where the attacks knock
 SEED = 20_261_121
 SECONDS = 2
 CHAIN = "def chain(paths):\n    return 0.0\n"
+SLOPES = next(cell for cell in solution_cells("autograd") if "def local_slopes" in cell)
 SLOW = 900  # seconds for the whole batch, at most
 
-HONEST = {
-    "aa_right": notebook(solution_cells("autograd")),
-    "mm_wrong": script("def chain(paths):\n    return sum(map(sum, paths))"),
-    "mn_right": (ROOT / "tests/right_answers/autograd.py").read_bytes(),
-    "zz_right": notebook(solution_cells("autograd")),
+HONEST = {  # content, points
+    "aa_right": (notebook(solution_cells("autograd")), 55),
+    "mm_half": (script("import math", SLOPES, CHAIN), 5),
+    "mn_right": ((ROOT / "tests/right_answers/autograd.py").read_bytes(), 55),
+    "zz_right": (notebook(solution_cells("autograd")), 55),
 }
+# The files of the checks that lie beside the answers, because they call them.
+VISIBLE = {f"course_lib/checks/{name}.py" for name in ("__init__", "probes", "values")}
 
 
 def canary():
@@ -57,9 +60,10 @@ def lay_canaries(project, home):
     files = [*library.glob("checks/*.py"), *library.glob("studies/*.py"), library / "autograd.py"]
     files += [path for path in library.glob("grading/*.py")]
     for path in files:
-        laid[path.name] = canary()
+        place = path.relative_to(project).as_posix()
+        laid[place] = canary()
         with path.open("a") as file:
-            file.write(f"\n_SECRET = {laid[path.name]!r}\n")
+            file.write(f"\n_SECRET = {laid[place]!r}\n")
     for path in (project / "solutions").glob("*.ipynb"):
         laid[path.name] = canary()
         content = json.loads(path.read_text())
@@ -93,7 +97,7 @@ def odd_files(folder):
     return {path.name for path in folder.iterdir()}
 
 
-ODD_NAMES = ["=cmd|' /C calc'!A0.py", "-rf.py", "a\nb\t.py", "<script>alert(1)<", "é" * 60 + ".py"]
+ODD_NAMES = ["=1+1;cmd!A0.py", "-rf.py", "a\nb\t.py", "<script>alert(1)<", "é" * 60 + ".py"]
 ODD_NAMES += ["..py", "CON.py", "\u202egpj.py", os.fsdecode(b"\xff\xfe.py"), "%s{0}$(id).py"]
 ODD_NAMES[3] += "b>.py"
 
@@ -121,17 +125,18 @@ class Batch:
     def __init__(self, folder, arguments=()):
         self.project, self.home = folder / "project", folder / "home"
         self.submissions, self.out = folder / "submissions", folder / "out"
-        for made in (self.project, self.home, self.submissions):
+        self.scratch = folder / "scratch"
+        for made in (self.project, self.home, self.submissions, self.scratch):
             made.mkdir()
         skip = shutil.ignore_patterns("__pycache__")
         for part in ("course_lib", "solutions"):
             shutil.copytree(ROOT / part, self.project / part, ignore=skip)
         self.canaries = lay_canaries(self.project, self.home)
-        for name, content in HONEST.items():
+        for name, (content, _) in HONEST.items():
             ending = ".ipynb" if content[:1] == b"{" else ".py"
             (self.submissions / f"{name}{ending}").write_bytes(content)
         self.canaries["neighbour"] = canary()
-        with (self.submissions / "mm_wrong.py").open("a") as file:
+        with (self.submissions / "mm_half.py").open("a") as file:
             file.write(f"# {self.canaries['neighbour']}\n")
         honest = {path.name for path in self.submissions.iterdir()}
         self.odd = odd_files(self.submissions) - honest
@@ -139,6 +144,8 @@ class Batch:
             (self.submissions / name).write_text(CHAIN)
         for name in ATTACKS:
             shutil.copy(ROOT / "tests/hostile" / f"{name}.py", self.submissions)
+        for again in ("neighbour_reads_message_2.py", "neighbour_reads_message_3.py"):
+            shutil.copy(ROOT / "tests/hostile/neighbour_reads_message.py", self.submissions / again)
         self.canaries["environment"] = canary()
         self.before = self.everything()
         self.run = self.grade(arguments)
@@ -153,6 +160,7 @@ class Batch:
         environment = os.environ | {
             "PYTHONPATH": str(self.project),
             "HOME": str(self.home),
+            "TMPDIR": str(self.scratch),  # by which its processes are known
             "SECRET": self.canaries["environment"],
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -161,8 +169,7 @@ class Batch:
         )
 
     def is_ours(self, process):
-        words = " ".join(process.info["cmdline"] or [])
-        return str(self.project) in words or "course_lib.grading.inside" in words
+        return str(self.scratch) in " ".join(process.info["cmdline"] or [])
 
     def everything(self):
         """Every file that an attack might have changed, with its content."""
@@ -222,26 +229,34 @@ def test_an_attack_gains_nothing(batch, attack):
     assert grade.isolation == "namespaces"
 
 
-@pytest.mark.parametrize("name", HONEST)
-def test_neighbours_have_the_grades_that_they_have_alone(batch, name):
+@pytest.mark.parametrize(
+    ("name", "points"), [(name, points) for name, (_, points) in HONEST.items()]
+)
+def test_neighbours_have_the_grades_that_they_have_alone(batch, name, points):
     (path,) = batch.submissions.glob(f"{name}.*")
     alone = grader.grade(grader.Job("autograd", path.name, path.read_bytes(), SEED))
     assert batch.grades[path.name].exercises == alone.exercises
-    assert alone.points == (55 if "right" in name else alone.points) > 0
+    assert alone.points == points
 
 
-def test_no_canary_comes_back(batch):
-    """Neither in the results nor on the terminal; the environment shows that the search works."""
+def test_no_canary_comes_back_but_from_what_is_visible(batch):
+    """Those in the two visible files come back, which shows that the attacks find what they can."""
     came = [path.read_bytes() for path in batch.out.rglob("*") if path.is_file()]
     came += [batch.run.stdout, batch.run.stderr]
     found = {word.decode() for data in came for word in CANARY.findall(data)}
-    assert [place for place, word in batch.canaries.items() if word in found] == []
-    assert found == set()
-    assert len(batch.canaries) > 15
+    assert {place for place, word in batch.canaries.items() if word in found} == VISIBLE
+    assert len(found) == len(VISIBLE) and len(batch.canaries) > 15
+
+
+def test_no_attack_reached_anything_outside(batch):
+    """Where one does, it says so by the word BREACH."""
+    breached = [name for name, grade in batch.grades.items() if "BREACH" in str(grade.as_data())]
+    assert breached == []
 
 
 def test_nothing_outside_was_written_or_deleted(batch):
     assert batch.after == batch.before
+    assert list(batch.scratch.iterdir()) == []
     for folder in (Path("/tmp"), Path.home(), Path("/"), ROOT, batch.project.parent):
         assert [path for path in folder.glob(f"*{TRACE}*")] == []
 
@@ -269,7 +284,7 @@ def test_odd_names_are_graded_as_any(batch, name):
 def test_every_result_lies_in_its_folder(batch):
     """Names of files lead nowhere else."""
     learners = {path.name for path in (batch.out / "learners").iterdir()}
-    assert len(learners) == len(batch.grades) == len(ATTACKS) + len(HONEST) + len(ODD_NAMES)
+    assert len(learners) == len(batch.grades) == len(ATTACKS) + 2 + len(HONEST) + len(ODD_NAMES)
     assert all(re.fullmatch(r"[\w.-]{1,80}", name, re.ASCII) for name in learners)
 
 

@@ -13,7 +13,7 @@ for top in dict.fromkeys([*tops, *sys.path]):
     for folder, folders, files in os.walk(top):
         folders[:] = [f for f in folders if f not in ("proc", "sys", "usr", "lib", "site-packages")]
         for name in files:
-            if not name.endswith((".ipynb", "exit_in_function.py", "segfault.py")):
+            if not name.endswith(("aa_right.ipynb", "exit_in_function.py", "segfault.py")):
                 continue
             path = os.path.join(folder, name)
             try:

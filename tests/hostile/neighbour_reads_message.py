@@ -1,4 +1,4 @@
-"""Attacks the walls between submissions: reads what message_to_neighbour left."""
+"""Attacks the walls between submissions: reads what neighbour_leaves_message left."""
 
 # %%
 import ctypes
