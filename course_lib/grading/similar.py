@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -38,7 +38,7 @@ class Pair:
     one: Grade
     other: Grade
     score: float  # 0 to 1
-    shares: dict[str, float] = field(default_factory=dict)  # of each exercise
+    shares: dict[str, float]  # of each exercise
 
 
 def pairs(grades: Sequence[Grade], threshold: float = THRESHOLD) -> list[Pair]:
@@ -59,13 +59,13 @@ def pairs(grades: Sequence[Grade], threshold: float = THRESHOLD) -> list[Pair]:
     least = torch.stack([size for _, size in compared])
     shares = shared / (least + ENOUGH)
     together = shared.sum(0) / (least.sum(0) + ENOUGH)
-    score = torch.maximum(shares.amax(0), together).triu(1)
+    score = torch.maximum(shares.amax(0), together)
     found = [
         Pair(
             grades[i], grades[j], score[i, j].item(),
             dict(zip(names, shares[:, i, j].tolist(), strict=True)),
         )
-        for i, j in (score >= threshold).nonzero().tolist()
+        for i, j in (score >= threshold).triu(1).nonzero().tolist()
     ]  # fmt: skip
     return sorted(found, key=lambda pair: (-pair.score, pair.one.file, pair.other.file))
 
@@ -80,13 +80,16 @@ def _compared(answers: Sequence[set[str]]) -> tuple[torch.Tensor, torch.Tensor]:
         for code in answer:
             if counts[code] > 1:
                 holders[code].append(i)
-    codes = list(holders)
+    codes = sorted(holders)
     shared = torch.zeros(len(answers), len(answers), dtype=torch.float64)
     for start in range(0, len(codes), BLOCK):
         block = codes[start : start + BLOCK]
         has = torch.zeros(len(answers), len(block), dtype=torch.float64)
-        for column, code in enumerate(block):
-            has[holders[code], column] = math.sqrt(weights[code])
+        rows = [i for code in block for i in holders[code]]
+        columns = [column for column, code in enumerate(block) for _ in holders[code]]
+        roots = [math.sqrt(weights[code]) for code in block]
+        has[rows, columns] = torch.tensor(roots, dtype=torch.float64)[columns]
         shared += has @ has.T
-    whole = torch.tensor([sum(weights[code] for code in answer) for answer in answers])
-    return shared, torch.minimum(whole[:, None], whole)
+    whole = [math.fsum(weights[code] for code in answer) for answer in answers]
+    of_one = torch.tensor(whole, dtype=torch.float64)
+    return shared, torch.minimum(of_one[:, None], of_one)

@@ -3,8 +3,9 @@
 Only hashes leave the sandbox, never the code. A fragment is a run of SIZE nodes of a function's
 tree in the order of writing. Comments and layout are not in the tree; docstrings, annotations and
 the values of constants are left out of it; a name that the code gives itself (a variable, an
-argument, a helper, an attribute that it stores) counts only by where in the run it comes back. So
-renaming and moving functions around change nothing, and an edit changes the runs that it touches.
+argument, a helper, an attribute that it stores, a module) counts only by where in the run it comes
+back. So renaming and moving functions around change nothing, and an edit changes the runs that it
+touches.
 
 Source: Schleimer, Wilkerson & Aiken 2003, "Winnowing" (MOSS). They keep some of the runs of a long
 program; an answer is short, so all are kept, up to MOST of them.
@@ -22,7 +23,6 @@ DIGITS = 10
 LONGEST = 50_000  # nodes that are looked at for one answer
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SILENT = (ast.Load, ast.Store, ast.Del, ast.arguments, ast.Expr, ast.Import, ast.ImportFrom)
 Token = tuple[str, str | None]  # what kind of node, and the learner's own name in it
 
@@ -37,25 +37,26 @@ def fragments(cells: Iterable[str], names: Iterable[str]) -> dict[str, tuple[str
     Returns:
         For each name at most MOST hashes, sorted; none where there is only a stub, or nothing.
     """
-    names, defined = list(names), _definitions(cells)
+    names, statements = list(names), _parsed(cells)
+    defined = {node.name: node for node in statements if isinstance(node, Definition)}
     helpers = defined.keys() - names
-    return {name: _of_one(_used(name, helpers, defined)) for name in names}
+    imports = [alias for node in statements if isinstance(node, ast.Import) for alias in node.names]
+    modules = {alias.asname or alias.name for alias in imports}
+    return {name: _of_one(_used(name, helpers, defined), modules) for name in names}
 
 
-def _definitions(cells: Iterable[str]) -> dict[str, Definition]:
-    """The last function or class of each name."""
-    found: dict[str, Definition] = {}
+def _parsed(cells: Iterable[str]) -> list[ast.stmt]:
+    statements: list[ast.stmt] = []
     for cell in cells:
         try:
-            tree = ast.parse(cell)
+            statements += ast.parse(cell).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-        found |= {node.name: node for node in tree.body if isinstance(node, Definition)}
-    return found
+    return statements
 
 
-def _of_one(used: Sequence[Definition]) -> tuple[str, ...]:
-    own = {word for node in used for word in _given_names(node)}
+def _of_one(used: Sequence[Definition], modules: set[str]) -> tuple[str, ...]:
+    own = modules.union(*map(_given_names, used))
     runs = {run for node in used for part in _parts(node) for run in _runs(_tokens(part, own))}
     hashes = {hashlib.sha256(run.encode("utf-8", "replace")).hexdigest()[:DIGITS] for run in runs}
     return tuple(sorted(hashes)[:MOST])
@@ -76,20 +77,20 @@ def _used(name: str, helpers: set[str], defined: dict[str, Definition]) -> list[
 def _given_names(tree: ast.AST) -> Iterator[str]:
     """The names that a piece of code gives: others come from Python or a library."""
     for node in ast.walk(tree):
-        if isinstance(node, Definition):
-            yield node.name
-        elif isinstance(node, ast.arg):
+        if isinstance(node, ast.arg):
             yield node.arg
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield node.attr
+        elif isinstance(getattr(node, "name", None), str):  # a function, a class, an error caught
+            yield node.name
 
 
 def _parts(tree: Definition) -> Iterator[ast.AST]:
     """Each method of a class by itself, so that their order does not matter; stubs left out."""
     if isinstance(tree, ast.ClassDef):
-        for node in tree.body:
+        for node in _without_docstring(tree.body):
             yield from _parts(node) if isinstance(node, Definition) else [node]
     elif not _is_stub(tree):
         yield tree
@@ -137,7 +138,7 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
         if field in ("annotation", "returns", "type_params"):
             continue
         several = value if isinstance(value, list) else [value]
-        if field == "body" and isinstance(node, FUNCTION) and isinstance(value, list):
+        if field == "body" and isinstance(node, Definition):
             several = _without_docstring(value)
         yield from (child for child in several if isinstance(child, ast.AST))
 
