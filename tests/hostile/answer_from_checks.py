@@ -19,7 +19,8 @@ for name in MODULES:
             if isinstance(cell.cell_contents, dict):
                 EXERCISES += list(cell.cell_contents.values())
 for module in list(sys.modules.values()):
-    EXERCISES += list(getattr(module, "EXERCISES", ()) or ())
+    found = getattr(module, "EXERCISES", ())
+    EXERCISES += found if isinstance(found, list | tuple) else ()
 
 # %%
 for exercise in EXERCISES:

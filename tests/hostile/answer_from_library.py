@@ -13,15 +13,13 @@ Dual = importlib.import_module("course_lib.autograd").Dual
 
 # %%
 import glob
-import importlib.util
-import pkgutil
+import os
 import runpy
 import sys
 
-roads = list(sys.path)
-roads += [f"{root}/**/site-packages" for root in ("/usr", "/opt", "/home", "/root", "/srv")]
-for road in roads:
-    for path in glob.glob(f"{road}/course_lib/autograd.py", recursive="**" in road):
+roads = [*sys.path, "/", "/*", "/*/*", "/usr/lib/python3*/*-packages", "~", "~/*"]
+for road in map(os.path.expanduser, roads):
+    for path in glob.glob(f"{road}/course_lib/autograd.py"):
         try:
             names = runpy.run_path(path, run_name="course_lib.autograd")
             Value, Dual = names["Value"], names["Dual"]
@@ -30,6 +28,8 @@ for road in roads:
             continue
 
 # %%
+import pkgutil
+
 import course_lib
 
 for module in pkgutil.walk_packages(course_lib.__path__, "course_lib."):

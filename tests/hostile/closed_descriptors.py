@@ -3,6 +3,7 @@
 # %%
 import os
 
+# %%
 os.closerange(0, 64)
 
 

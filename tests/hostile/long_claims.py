@@ -4,31 +4,36 @@
 import json
 import os
 import struct
+import sys
 
 
 def reply(value="null", error="null", changed='{"tuple": []}'):
+    frame = sys._getframe()
+    while frame.f_back and "calls" not in frame.f_locals:
+        frame = frame.f_back
+    calls = len(frame.f_locals.get("calls", "many"))
     outcome = '{"dict": [["value", %s], ["error", %s], ["changed", %s]]}' % (value, error, changed)
-    for calls in (1, 2, 3, 4, 5, 6, 8):  # of which one is right
-        text = '{"dict": [["outcomes", [%s]]]}' % ", ".join([outcome] * calls)
-        frame = struct.pack(">II", len(text), 0) + text.encode()
-        for fd in range(3, 64):
-            try:
-                os.write(fd, frame)
-            except OSError:
-                pass
+    text = '{"dict": [["outcomes", [%s]]]}' % ", ".join([outcome] * calls)
+    for fd in range(3, 64):
+        try:
+            os.write(fd, struct.pack(">II", len(text), 0) + text.encode())
+        except OSError:
+            pass
+    os._exit(0)
 
 
+# %%
 def chain(paths):
-    reply(error=json.dumps("hostile " * 90_000))
+    reply(error=json.dumps("hostile " * 200_000))
 
 
 def backward_pass(inputs, slopes):
-    reply(value=json.dumps("hostile " * 90_000))
+    reply(value=json.dumps("hostile " * 200_000))
 
 
 def unbroadcast(grad, shape):
-    reply(changed='{"tuple": [%s]}' % ", ".join(["0"] * 20_000))
+    reply(changed='{"tuple": [%s]}' % ", ".join(["0"] * 30_000))
 
 
 def matmul_gradients(A, B, G):
-    reply(value='{"dict": [%s]}' % ", ".join(f'["{i:090}", 1]' for i in range(8_000)))
+    reply(value='{"dict": [%s]}' % ", ".join(f'["{i:0900}", 1]' for i in range(900)))

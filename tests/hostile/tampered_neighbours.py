@@ -3,13 +3,12 @@
 # %%
 import os
 import re
-import sys
 import time
 
-until = time.monotonic() + 1.5
+until = time.monotonic() + 0.8
 found, others = set(), []
 tops = [os.getcwd(), os.path.dirname(os.getcwd()), "/tmp", os.path.expanduser("~"), "/"]
-for top in dict.fromkeys([*tops, *sys.path]):
+for top in dict.fromkeys(tops):
     for folder, folders, files in os.walk(top):
         folders[:] = [f for f in folders if f not in ("proc", "sys", "usr", "lib", "site-packages")]
         for name in files:
