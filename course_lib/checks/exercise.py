@@ -144,6 +144,17 @@ class Report:
     def possible(self) -> int:
         return sum(line.test.points for line in self.lines)
 
+    def named(self, line: Line) -> Mistake | None:
+        """The mistake that explains a line, if one is known."""
+        return (self.mistake or line.mistake) if line.status == "FAIL" else None
+
+    def hint(self, line: Line) -> str | None:
+        """What helps with a line that failed."""
+        if line.status != "FAIL":
+            return None
+        known = self.named(line)
+        return known.hint if known else translation((line.message or "").partition("\n")[0])
+
     def __str__(self) -> str:
         rows = [f"{self.name}: {self.points}/{self.possible} points"]
         if self.not_done is not None:
@@ -157,9 +168,8 @@ class Report:
                 rows.append(_indented("the same as above" if said in told else said))
                 if given and said not in told:
                     rows.append(_indented(given))
-                known = self.mistake or line.mistake
-                hint = known.hint if known else translation(said)
-                if hint and hint not in hints and line.status == "FAIL":
+                hint = self.hint(line)
+                if hint and hint not in hints:
                     rows.append(_indented(f"hint: {hint}"))
                     hints.add(hint)
                 told.add(said)
@@ -262,7 +272,7 @@ class Exercise:
 
     def evaluate(self, answer: Callable[..., Any], seed: int = VISIBLE_SEED) -> Report:
         """Run and judge in this process."""
-        with _alike_everywhere():
+        with alike_everywhere():
             cases = self.cases(seed)
             return self.judge(cases, self.run(answer, cases))
 
@@ -344,7 +354,7 @@ def _finished(
 
 
 @contextmanager
-def _alike_everywhere() -> Iterator[None]:
+def alike_everywhere() -> Iterator[None]:
     """One thread and Python's own limit of recursion, so that no setting tips a verdict.
 
     On a busy machine threads wait for one another: small tensors take 50 times as long. Notebooks

@@ -1,0 +1,211 @@
+"""Grade one submission: run it in the sandbox, judge here what comes back."""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ..checks.exercise import Exercise, Report, alike_everywhere
+from ..checks.probes import Outcome
+from . import view
+from .process import Process, one_line
+from .records import ExerciseGrade, Grade, LineGrade, NotGraded
+from .sandbox import Gone, Sandbox, Stopped
+
+VISIBLE = 0  # the seed of the inputs that `check` uses
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission and how to grade it; may be sent to another machine."""
+
+    chapter: str
+    file: str
+    content: bytes
+    seed: int  # of the hidden inputs
+    seconds: float = 10.0  # for each cell, and for each exercise
+    isolation: str | None = None
+    private: tuple[str, ...] = ()  # folders to keep out of sight
+
+
+def grade(job: Job) -> Grade | NotGraded:
+    """Grade a submission.
+
+    Args:
+        job: the file and the settings.
+
+    Returns:
+        The grade, or the reason why there is none.
+
+    Raises:
+        SandboxError: when the sandbox does not start; nothing may be graded then.
+    """
+    for _ in range(2):
+        sandbox = _sandbox(job.chapter, job.isolation, job.private)
+        try:
+            with alike_everywhere():
+                return _Grading(job, sandbox).grade()
+        except Gone:
+            sandbox.close()
+            _sandbox.cache_clear()
+    return NotGraded(job.file, "its process ended the sandbox itself, twice")
+
+
+@cache
+def _sandbox(chapter: str, isolation: str | None, private: tuple[str, ...]) -> Sandbox:
+    """The sandbox of this worker process, started once."""
+    sandbox = Sandbox(chapter, isolation, [Path(folder) for folder in private])
+    atexit.register(sandbox.close)
+    return sandbox
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@cache
+def digest_of_checks(chapter: str) -> str:
+    """A hash of all that decides on points."""
+    files = [*(view.LIBRARY / "checks").glob("*.py"), *Path(__file__).parent.rglob("*.py")]
+    together = hashlib.sha256(chapter.encode())
+    for path in sorted(files):
+        together.update(path.read_bytes())
+    return together.hexdigest()[:16]
+
+
+class _Grading:
+    """The work on one submission."""
+
+    def __init__(self, job: Job, sandbox: Sandbox) -> None:
+        self.job, self.sandbox = job, sandbox
+        self.exercises = view.exercises(job.chapter)
+        self.start = time.monotonic()
+
+    def grade(self) -> Grade | NotGraded:
+        job, names = self.job, [exercise.name for exercise in self.exercises]
+        try:
+            self.process = Process(
+                self.sandbox, job.file, job.content, names, job.seconds, job.seed
+            )
+        except Stopped as reason:
+            return NotGraded(job.file, f"could not be read: its process {one_line(reason)}")
+        facts = self.process.facts
+        try:
+            if facts["unreadable"]:
+                return NotGraded(job.file, one_line(facts["unreadable"]))
+            grades: dict[str, ExerciseGrade] = {}
+            for exercise in self.exercises:
+                grades[exercise.name] = self._exercise(exercise, grades)
+        finally:
+            self.process.close()
+        return Grade(
+            student=Path(job.file).stem,
+            file=job.file,
+            digest=digest(job.content),
+            chapter=job.chapter,
+            checks=digest_of_checks(job.chapter),
+            seed=job.seed,
+            isolation=self.sandbox.isolation,
+            seconds=round(time.monotonic() - self.start, 2),
+            exercises=tuple(grades.values()),
+            cells=self.process.failures(),
+            fragments={name: tuple(found) for name, found in facts["fragments"].items()},
+        )
+
+    def _exercise(self, exercise: Exercise, done: dict[str, ExerciseGrade]) -> ExerciseGrade:
+        """The grade with the learner's own earlier answers, or a better one with right ones."""
+        own = self._judged(exercise)
+        uses = self.process.facts["uses"][exercise.name]
+        wrong = tuple(n for n in uses if n in done and done[n].points < done[n].possible)
+        if own.points == own.possible or own.not_done or not wrong:
+            return own
+        self.process.put(_cells_for(self.job.chapter, wrong), list(wrong))
+        through = self._judged(exercise, wrong)
+        self.process.close()  # what has seen a right answer grades nothing else
+        return through if through.points > own.points else own
+
+    def _judged(self, exercise: Exercise, through: tuple[str, ...] = ()) -> ExerciseGrade:
+        if missing := self.process.missing(exercise.name):
+            return _nothing(exercise, missing)
+        both = zip(exercise.cases(VISIBLE), exercise.cases(self.job.seed), strict=True)
+        cases = [[*visible, *hidden] for visible, hidden in both]
+        outcomes = self._outcomes(exercise, cases)
+        try:
+            report = exercise.judge(cases, outcomes)
+        except Exception as error:  # values of a stranger: they cost this exercise, no more
+            return _nothing(exercise, f"could not be judged ({type(error).__name__})")
+        return _record(exercise, report, through)
+
+    def _outcomes(self, exercise: Exercise, cases: list[list[tuple]]) -> list[list[Outcome]]:
+        results, stopped = [], None
+        deadline = time.monotonic() + self.job.seconds
+        for test, group in zip(exercise.tests, cases, strict=True):
+            if not stopped:
+                left, probe = deadline - time.monotonic(), test.probe.__name__
+                try:
+                    results.append(self.process.call(exercise.name, probe, group, left))
+                    continue
+                except Stopped as reason:
+                    stopped = one_line(reason)
+            results.append([Outcome(error=stopped)] * len(group))
+            stopped = "was not called any more, after what happened above"
+        return results
+
+
+def _nothing(exercise: Exercise, reason: str) -> ExerciseGrade:
+    lines = tuple(LineGrade(test.name, test.points, "todo") for test in exercise.tests)
+    about = (exercise.number, exercise.name, exercise.title, exercise.points)
+    return ExerciseGrade(*about, lines, not_done=reason)
+
+
+def _record(exercise: Exercise, report: Report, through: tuple[str, ...]) -> ExerciseGrade:
+    if report.not_done is not None:
+        return _nothing(exercise, f"not done yet ({report.not_done})")
+    found = dict.fromkeys(filter(None, map(report.named, report.lines)))
+    lines = [
+        LineGrade(x.test.name, x.test.points, x.status, x.message, report.hint(x))
+        for x in report.lines
+    ]
+    return ExerciseGrade(
+        *(exercise.number, exercise.name, exercise.title, exercise.points, tuple(lines)),
+        mistakes=tuple(mistake.name for mistake in found),
+        hints=tuple(mistake.hint for mistake in found),
+        follow_through=through,
+    )
+
+
+def solutions_path(chapter: str) -> Path:
+    """The notebook with a chapter's solutions, of the installed package or of the repository."""
+    name = f"{view.number(chapter):02d}_{chapter}.ipynb"
+    packaged = view.LIBRARY / "solutions" / name
+    return packaged if packaged.exists() else view.ROOT / "solutions" / name
+
+
+@cache
+def right_answers(chapter: str) -> list[tuple[set[str], str]]:
+    """The solutions of a chapter: for each cell the names that it defines, and its source."""
+    answers = []
+    for cell in json.loads(solutions_path(chapter).read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] != "code":
+            continue
+        tree = ast.parse(source).body
+        imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree)
+        if imports or "solution" in cell["metadata"].get("tags", []):
+            answers.append(({getattr(node, "name", "") for node in tree} - {""}, source))
+    return answers
+
+
+def _cells_for(chapter: str, names: Sequence[str]) -> list[str]:
+    """The cells of the solutions up to the last that defines one of these names."""
+    answers = right_answers(chapter)
+    last = max(i for i, (defines, _) in enumerate(answers) if defines.intersection(names))
+    return [source for _, source in answers[: last + 1]]

@@ -1,0 +1,169 @@
+"""The child's side: run the cells of a submission, call its answers, send back plain values.
+
+Nothing here is trusted by the grader: the learner's code shares this process and may change it.
+"""
+
+from __future__ import annotations
+
+import builtins
+import linecache
+import random
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from types import ModuleType
+from typing import Any
+
+import numpy
+import torch
+
+from ...checks import probes
+from ...checks.probes import Outcome, outcome_of
+from . import notebook, stand_in, wire
+from .fragments import fragments
+
+NESTED_CALLS = 1000  # as where `check` runs
+RUNS_ITS_CELL = {"time", "timeit", "capture", "prun"}  # magics of IPython
+
+
+def serve(end: socket.socket) -> None:
+    """Answer messages until the grader closes."""
+    submission = Submission()
+    while (message := wire.receive(end)) is not None:
+        do: Callable[..., Any] = getattr(submission, message.pop("do"))
+        wire.send(end, wire.encode(do(**message)))
+
+
+class Submission:
+    """The cells of one notebook, and the names that they have made."""
+
+    def __init__(self) -> None:
+        self.main = sys.modules["__main__"] = ModuleType("__main__")
+        self.cells: list[str] = []
+        builtins.get_ipython = lambda: _Shell(self.main)
+        builtins.display = lambda *args, **kwargs: None
+
+    def read(self, content: torch.Tensor, ending: str, names: list[str]) -> dict[str, Any]:
+        """Look at the file, before any line of it has run.
+
+        Args:
+            content: its bytes, of type uint8.
+            ending: ".ipynb" or ".py".
+            names: of the exercises.
+
+        Returns:
+            How many cells it has, what uses what, where each exercise is defined.
+        """
+        try:
+            self.cells = notebook.code_cells(content.numpy().tobytes(), ending)
+        except notebook.Unreadable as error:
+            return {"unreadable": str(error)}
+        self.cells = [_plain_python(cell) for cell in self.cells]
+        return {
+            "unreadable": None,
+            "cells": len(self.cells),
+            "uses": notebook.uses(self.cells, names),
+            "places": {name: notebook.defined_in(self.cells, name) for name in names},
+            "fragments": {k: list(v) for k, v in fragments(self.cells, names).items()},
+        }
+
+    def run(self, cell: int) -> dict[str, Any]:
+        """Run a cell; tells what went wrong, in a line."""
+        source, file = self.cells[cell], f"<cell {cell + 1}>"
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        try:
+            exec(compile(source, file, "exec", dont_inherit=True), self.main.__dict__)
+        except BaseException as error:
+            return {"error": _told(error, file)}
+        return {"error": None}
+
+    def defined(self, names: list[str]) -> dict[str, list[str]]:
+        """The names that exist, by definition or because `check` got an answer to them."""
+        return {"names": [name for name in names if self._answer(name) is not None]}
+
+    def _answer(self, name: str) -> Any:
+        return self.main.__dict__.get(name, stand_in.CHECKED.get(name))
+
+    def call(self, name: str, probe: str, calls: list[tuple], seed: int) -> dict[str, list]:
+        """Call an answer through a probe.
+
+        Args:
+            name: of the exercise.
+            probe: a function of course_lib.checks.probes.
+            calls: the arguments of each call.
+            seed: of all random numbers.
+
+        Returns:
+            The outcomes, as plain data.
+        """
+        answer, probe_function = self._answer(name), getattr(probes, probe)
+        torch.set_num_threads(1)
+        sys.setrecursionlimit(NESTED_CALLS)
+        torch.manual_seed(seed)
+        random.seed(seed)
+        numpy.random.seed(seed)
+        return {"outcomes": [_sendable(_outcome(answer, probe_function, a)) for a in calls]}
+
+    def put(self, cells: list[str], names: list[str]) -> dict[str, Any]:
+        """Put right answers in the place of these names."""
+        right: dict[str, Any] = {"__name__": "right"}
+        for cell in cells:
+            exec(cell, right)
+        self.main.__dict__.update({name: right[name] for name in names})
+        return {}
+
+
+def _outcome(answer: Any, probe: Callable[..., Any], args: tuple) -> Outcome:
+    try:
+        return outcome_of(answer, probe, args)
+    except BaseException as error:  # SystemExit and its like; an error that has no text
+        return Outcome(error=f"raised {type(error).__name__}")
+
+
+def _sendable(outcome: Outcome) -> dict[str, Any]:
+    data = asdict(outcome)
+    try:
+        wire.encode(data)
+    except wire.Malformed as reason:
+        return asdict(Outcome(error=f"returned something that {reason}"))
+    return data
+
+
+def _told(error: BaseException, file: str) -> str:
+    """An error in a line, with the line of the cell where it happened."""
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    trace = error.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    try:
+        said = str(error.msg if isinstance(error, SyntaxError) else error).partition("\n")[0][:200]
+    except Exception:
+        said = "an error that has no text"
+    return f"{type(error).__name__}: {said}" + f" (line {line})" * (line is not None)
+
+
+def _plain_python(cell: str) -> str:
+    """The cell with IPython's magics as calls; a cell that cannot be read stays as it is."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        return TransformerManager().transform_cell(cell)
+    except (SyntaxError, ValueError, RecursionError):
+        return cell
+
+
+class _Shell:
+    """What stands in for IPython: magics do nothing, but for those that run their cell."""
+
+    def __init__(self, main: ModuleType) -> None:
+        self.main = main
+
+    def run_cell_magic(self, name: str, line: str, cell: str) -> None:
+        if name in RUNS_ITS_CELL:
+            exec(compile(cell, f"<%%{name}>", "exec"), self.main.__dict__)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None

@@ -1,0 +1,179 @@
+"""The process of one submission, which is started anew when the learner's code ends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..checks.probes import Outcome
+from .sandbox import Child, Sandbox, Stopped
+
+MANY = 12  # a submission may take so many times what one cell or exercise may
+LONGEST = 2000  # characters of a message that come back
+
+
+class Process:
+    """Runs the cells of a submission and calls its answers.
+
+    A cell that ends the process, or does not end, is left out when the process is started anew.
+
+    Args:
+        sandbox: what makes processes.
+        file: the submission's name.
+        content: its bytes.
+        names: of the exercises.
+        seconds: the longest that a cell or an exercise may take.
+        seed: of random numbers that the answers draw.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        file: str,
+        content: bytes,
+        names: list[str],
+        seconds: float,
+        seed: int,
+    ) -> None:
+        self.sandbox, self.names, self.seconds, self.seed = sandbox, names, seconds, seed
+        self.content = torch.frombuffer(bytearray(content or b" "), dtype=torch.uint8)
+        self.ending = Path(file).suffix.lower()
+        self.deadline = time.monotonic() + MANY * seconds
+        self.child: Child | None = None
+        self.facts = self._begin()
+        self.left_out: dict[int, str] = {}  # cells that ended the process, and how
+        self.errors: dict[int, str] = {}  # cells that raised
+        self.defined: list[str] | None = None  # exercises with an answer, once the cells have run
+
+    def _begin(self) -> dict[str, Any]:
+        """Start a process; what it reads off the file before any line of it runs."""
+        self.close()
+        self.child = self.sandbox.fork()
+        return self._ask("read", content=self.content, ending=self.ending, names=self.names)
+
+    def _ask(self, do: str, seconds: float | None = None, **message: Any) -> dict[str, Any]:
+        """The reply, which must have the form that we know; a process without one is over."""
+        seconds = self.seconds if seconds is None else seconds
+        left = min(seconds, self.deadline - time.monotonic())
+        try:
+            reply = self.child.ask({"do": do, **message}, left)
+        except Stopped:
+            self.child = self.defined = None
+            if time.monotonic() < self.deadline:
+                raise
+            all_of_it = f"was stopped: all of it took {MANY * self.seconds:.3g} s"
+            raise Stopped(all_of_it) from None
+        if not isinstance(reply, dict):
+            raise self._unfit()
+        return reply
+
+    def _unfit(self) -> Stopped:
+        self.close()
+        return Stopped("sent what is no answer")
+
+    def _ready(self) -> None:
+        """A process in which all cells have run that can."""
+        while self.defined is None:
+            self._begin()
+            self.errors = {}
+            cells = [i for i in range(self.facts["cells"]) if i not in self.left_out]
+            if all(map(self._survives, cells)):
+                names = self._ask("defined", names=self.names).get("names")
+                self.defined = names if isinstance(names, list) else []
+
+    def _survives(self, cell: int) -> bool:
+        try:
+            error = self._ask("run", cell=cell).get("error")
+        except Stopped as reason:
+            if time.monotonic() >= self.deadline:
+                raise
+            self.left_out[cell] = one_line(reason)
+            return False
+        if error is not None:
+            self.errors[cell] = one_line(error)
+        return True
+
+    def missing(self, name: str) -> str | None:
+        """Look for an answer, once all cells have run.
+
+        Args:
+            name: of the exercise.
+
+        Returns:
+            Why there is none, or None where there is one.
+        """
+        try:
+            self._ready()
+        except Stopped as reason:
+            return f"not reached: the notebook {one_line(reason)}"
+        if name in self.defined:
+            return None
+        place = self.facts["places"].get(name)
+        why = (self.errors | self.left_out).get(place)
+        return f"not defined: cell {place + 1} failed ({why})" if why else "not defined"
+
+    def call(self, name: str, probe: str, group: Sequence[tuple], seconds: float) -> list[Outcome]:
+        """Call an answer.
+
+        Args:
+            name: of the exercise.
+            probe: a function of course_lib.checks.probes, by its name.
+            group: the arguments of each call.
+            seconds: the longest that all calls may take.
+
+        Returns:
+            The outcome of each call.
+
+        Raises:
+            Stopped: when its process ended over it.
+        """
+        self._ready()
+        calls = list(group)
+        reply = self._ask("call", seconds, name=name, probe=probe, calls=calls, seed=self.seed)
+        outcomes = reply.get("outcomes")
+        if not isinstance(outcomes, list) or len(outcomes) != len(group):
+            raise self._unfit()
+        try:
+            pairs = zip(outcomes, group, strict=True)
+            return [_outcome(data, len(args)) for data, args in pairs]
+        except (TypeError, KeyError, ValueError):
+            raise self._unfit() from None
+
+    def put(self, cells: list[str], names: list[str]) -> None:
+        """A fresh process in which what these cells define stands in the place of some answers."""
+        self.close()
+        try:
+            self._ready()
+            self._ask("put", cells=cells, names=names)
+        except Stopped:
+            self.close()
+
+    def failures(self) -> tuple[str, ...]:
+        """What went wrong in which cell."""
+        failed = sorted((self.errors | self.left_out).items())
+        return tuple(f"cell {i + 1}: {reason}" for i, reason in failed)
+
+    def close(self) -> None:
+        """End the process."""
+        child, self.child, self.defined = self.child, None, None
+        if child:
+            child.close()
+
+
+def _outcome(data: dict[str, Any], arguments: int) -> Outcome:
+    error, changed = data["error"], data["changed"]
+    if not (error is None or isinstance(error, str)) or not isinstance(changed, tuple):
+        raise TypeError
+    if not all(isinstance(i, int) and 0 <= i < arguments for i in changed):
+        raise ValueError
+    return Outcome(data["value"], None if error is None else one_line(error), changed)
+
+
+def one_line(words: object) -> str:
+    """What a stranger said, on one line and not too long."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(words)).split())
+    return line if len(line) <= LONGEST else line[:LONGEST] + " ..."

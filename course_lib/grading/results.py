@@ -1,0 +1,143 @@
+"""A whole batch, from the folder of submissions to the folder of results."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from . import batch, pages, reports, similar, view
+from .records import Grade, NotGraded
+
+SUMMARY = "grading.json"  # what a folder of results says of itself
+SHOWN = 10  # files without a grade that the terminal lists
+
+
+def grade_folder(
+    submissions: Path,
+    out: Path,
+    *,
+    chapter: str,
+    seed: int | None = None,
+    resume: bool = False,
+    similar: bool = False,
+    **settings: Any,
+) -> None:
+    """Grade the submissions in a folder and write every report.
+
+    Args:
+        submissions: the folder.
+        out: where the results go; made if missing.
+        chapter: whose exercises they answer.
+        seed: of the hidden inputs; drawn if None.
+        resume: go on with the results that are there, under their seed.
+        similar: also compare the answers with one another.
+        settings: more fields of :class:`~.batch.Settings`.
+
+    Raises:
+        BatchError: when the folders or settings do not fit.
+        SandboxError: when nothing can be graded safely.
+    """
+    from tqdm import tqdm
+
+    exercises = view.exercises(chapter)
+    seed = _begin(submissions, out, chapter, seed, resume)
+    private = (str(submissions.resolve()), str(out.resolve()))
+    chosen = batch.Settings(chapter=chapter, seed=seed, private=private, **settings)
+    files, not_graded = batch.listing(submissions)
+    before = batch.graded_before(out, chosen) if resume else {}
+    grades: list[Grade] = []
+    work = batch.run(files, chosen, before)
+    for result in tqdm(work, "grading", len(files), unit="file", disable=not files):
+        if isinstance(result, NotGraded):
+            not_graded.append(result)
+            continue
+        grades.append(result)
+        if result is not before.get(result.file):
+            write_learner(out, result)
+    grades.sort(key=lambda grade: grade.file)
+    not_graded.sort(key=lambda entry: entry.file)
+    _write_class(out, chosen, [e.name for e in exercises], grades, not_graded)
+    if similar:
+        _write_similar(out, grades)
+    _tell(out, chosen, grades, not_graded)
+
+
+def _begin(submissions: Path, out: Path, chapter: str, seed: int | None, resume: bool) -> int:
+    """Look at both folders before any work; returns the seed, which is written down at once."""
+    if not submissions.is_dir():
+        raise batch.BatchError(f"{submissions} is no folder; name the one with the submissions")
+    summary = out / SUMMARY
+    if summary.exists():
+        if not resume:
+            raise batch.BatchError(
+                f"{out} holds results. Name another folder, or add --resume to go on with these"
+            )
+        old = json.loads(summary.read_text(encoding="utf-8"))
+        if old["chapter"] != chapter or seed not in (None, old["seed"]):
+            raise batch.BatchError(
+                f"{out} holds results of chapter {old['chapter']} with seed {old['seed']}; "
+                "name another folder"
+            )
+        return old["seed"]
+    elif out.exists() and any(out.iterdir()):
+        raise batch.BatchError(f"{out} has other things in it; name a new or an empty folder")
+    out.mkdir(parents=True, exist_ok=True)
+    seed = seed or batch.new_seed()
+    reports.write(summary, _as_text({"chapter": chapter, "seed": seed, "finished": False}))
+    return seed
+
+
+def _as_text(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=1) + "\n"
+
+
+def write_learner(out: Path, grade: Grade) -> None:
+    """The two files of one learner; the page first, so that what --resume finds is complete."""
+    folder = out / reports.LEARNERS / reports.slug(grade.file)
+    folder.mkdir(parents=True, exist_ok=True)
+    reports.write(folder / "feedback.html", pages.feedback(grade))
+    reports.write(folder / "results.json", _as_text(reports.results_json(grade)))
+
+
+def _write_class(
+    out: Path,
+    settings: batch.Settings,
+    names: list[str],
+    grades: list[Grade],
+    not_graded: list[NotGraded],
+) -> None:
+    reports.write(out / "gradebook.csv", reports.gradebook(grades, not_graded, names))
+    reports.write(out / "junit.xml", reports.junit(grades, not_graded))
+    reports.write(out / "overview.html", pages.overview(grades, not_graded))
+    about = {
+        "chapter": settings.chapter,
+        "seed": settings.seed,
+        "finished": True,
+        "isolation": sorted({grade.isolation for grade in grades}),
+        "seconds": settings.seconds,
+        "graded": len(grades),
+        "not graded": [asdict(entry) for entry in not_graded],
+        "versions": {"python": sys.version.split()[0], "torch": version("torch")},
+    }
+    reports.write(out / SUMMARY, _as_text(about))
+
+
+def _write_similar(out: Path, grades: list[Grade]) -> None:
+    reports.write(out / "similar.html", pages.similar_page(similar.pairs(grades)))
+
+
+def _tell(
+    out: Path, settings: batch.Settings, grades: list[Grade], not_graded: list[NotGraded]
+) -> None:
+    levels = ", ".join(sorted({grade.isolation for grade in grades})) or "nothing to isolate"
+    print(f"{len(grades)} graded, {len(not_graded)} not. Isolation: {levels}. ", end="")
+    print(f"Seed of the hidden inputs: {settings.seed}.")
+    for entry in not_graded[:SHOWN]:
+        print(f"  not graded: {entry.file!a} {entry.reason}")
+    if len(not_graded) > SHOWN:
+        print(f"  ... and {len(not_graded) - SHOWN} more, listed in overview.html")
+    print(f"Open {out / 'overview.html'}; the gradebook is {out / 'gradebook.csv'}.")

@@ -1,0 +1,365 @@
+"""One submission: right answers get all, wrong ones their hint, and trouble costs only itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+from masters import ROOT
+from submissions import changed, needs_sandbox, notebook, script, solution_cells
+
+from course_lib.checks.autograd import EXERCISES
+from course_lib.grading import grader, view
+from course_lib.grading.grader import Job, grade
+from course_lib.grading.records import Grade, NotGraded
+
+needs_sandbox()
+
+SEED = 4711
+POINTS = {exercise.name: exercise.points for exercise in EXERCISES}
+RIGHT_CHAIN = "def chain(paths):\n    import math\n    return sum(math.prod(p) for p in paths)\n"
+RIGHT_SLOPES = (
+    "import math\n"
+    "def local_slopes(op, a, b):\n"
+    "    return {'+': (1, 1), '-': (1, -1), '*': (b, a), '/': (1 / b, -a / b**2),\n"
+    "            '**': (b * a ** (b - 1), a**b * math.log(a))}[op]\n"
+)
+
+
+def graded(content, file="ada.py", chapter="autograd", **settings):
+    """The grade of a submission, with two seconds for a cell."""
+    return grade(Job(chapter, file, content, SEED, **{"seconds": 2.0, **settings}))
+
+
+def points(result):
+    """The points by exercise."""
+    assert isinstance(result, Grade), result
+    return {exercise.name: exercise.points for exercise in result.exercises}
+
+
+def of(result, name):
+    """One exercise's grade."""
+    return next(exercise for exercise in result.exercises if exercise.name == name)
+
+
+def others_full(result, *names):
+    """Assert that all exercises but these have full points."""
+    rest = {name: got for name, got in points(result).items() if name not in names}
+    assert rest == {name: full for name, full in POINTS.items() if name not in names}
+
+
+# ---- right answers
+
+
+@pytest.mark.parametrize("chapter", view.chapters())
+def test_the_solutions_get_all_points_without_a_message(chapter):
+    result = graded(notebook(solution_cells(chapter)), "ada.ipynb", chapter, seconds=10)
+    assert result.points == result.possible > 0
+    assert result.cells == ()
+    assert {line.status for e in result.exercises for line in e.lines} == {"ok"}
+
+
+@pytest.mark.parametrize("chapter", view.chapters())
+def test_different_right_answers_get_all_points(chapter):
+    source = (ROOT / f"tests/right_answers/{chapter}.py").read_bytes()
+    result = graded(source, chapter=chapter, seconds=10)
+    assert result.points == result.possible > 0
+
+
+@pytest.mark.parametrize("chapter", view.chapters())
+def test_the_notebook_as_it_is_handed_out_gets_nothing_and_no_cell_fails(chapter):
+    (path,) = ROOT.glob(f"exercises/[0-9][0-9]_{chapter}.ipynb")
+    result = graded(path.read_bytes(), "ada.ipynb", chapter)
+    assert result.points == 0
+    assert result.cells == ()
+    assert all(e.not_done.startswith("not done yet (Exercise") for e in result.exercises)
+
+
+def test_a_grade_survives_json():
+    result = graded(notebook(changed("autograd", ("grad +=", "grad ="))), "ada.ipynb")
+    assert Grade.from_data(json.loads(json.dumps(result.as_data()))) == result
+
+
+def test_what_is_written_down_of_a_grade():
+    result = graded(script(RIGHT_CHAIN))
+    assert (result.student, result.file, result.seed) == ("ada", "ada.py", SEED)
+    assert result.isolation == "namespaces"
+    assert result.digest == grader.digest(script(RIGHT_CHAIN))
+
+
+# ---- wrong answers
+
+
+def test_a_wrong_answer_gets_the_hint_that_names_its_mistake():
+    result = of(graded(script("def chain(paths):\n    return sum(map(sum, paths))")), "chain")
+    mistake = next(m for m in EXERCISES[0].mistakes if m.name in result.mistakes)
+    assert result.points < result.possible
+    assert result.hints == (mistake.hint,)
+    assert mistake.hint in [line.hint for line in result.lines]
+
+
+def test_an_answer_that_knows_the_visible_inputs_fails_on_hidden_ones():
+    cases = EXERCISES[0].cases(0)
+    table = {
+        repr(paths): float(EXERCISES[0].reference(paths)) for group in cases for (paths,) in group
+    }
+    learnt = f"TABLE = {table!r}\ndef chain(paths):\n    return TABLE.get(repr(paths), 0.0)\n"
+    namespace = {}
+    exec(learnt, namespace)
+    assert EXERCISES[0].evaluate(namespace["chain"]).points == POINTS["chain"]
+    result = of(graded(script(learnt)), "chain")
+    assert result.points < POINTS["chain"]
+
+
+def test_the_same_seed_gives_the_same_grade_and_messages():
+    wrong = script("import random\ndef chain(paths):\n    return random.random()")
+    first, second = graded(wrong), graded(wrong)
+    assert of(first, "chain") == of(second, "chain")
+    assert of(first, "chain").points == 0
+
+
+def test_another_seed_asks_for_other_inputs():
+    wrong = script("SEEN = []\ndef chain(paths):\n    SEEN.append(paths)\n    return SEEN")
+    job = Job("autograd", "ada.py", wrong, SEED)
+    asked = {seed: EXERCISES[0].cases(seed) for seed in (0, SEED, SEED + 1)}
+    assert asked[SEED] != asked[SEED + 1]
+    assert isinstance(grade(job), Grade)
+
+
+# ---- trouble costs only itself
+
+TROUBLE = {
+    "an error": "raise ValueError('no')",
+    "an endless loop": "while True: pass",
+    "a long sleep": "import time; time.sleep(3600)",
+    "sys.exit": "import sys; sys.exit()",
+    "os._exit": "import os; os._exit(0)",
+    "a segmentation fault": "import ctypes; ctypes.string_at(0)",
+    "SIGKILL of itself": "import os, signal; os.kill(os.getpid(), signal.SIGKILL); os.abort()",
+    "too much memory": "x = bytearray(2**34)",
+    "endless recursion": "def f():\n    return f()\nf()",
+    "a syntax error": "def (",
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
+def test_trouble_in_a_cell_costs_nothing_but_the_cell(trouble):
+    cells = solution_cells("autograd")
+    result = graded(notebook([*cells[:3], trouble, *cells[3:]]), "ada.ipynb", seconds=5)
+    others_full(result)
+    (failed,) = result.cells
+    assert failed.startswith("cell 4: ")
+
+
+@pytest.mark.parametrize("trouble", list(TROUBLE.values())[:-1], ids=list(TROUBLE)[:-1])
+def test_trouble_in_an_answer_costs_its_exercise_only(trouble):
+    body = trouble.replace("\n", "\n    ")
+    cells = [*solution_cells("autograd"), f"def chain(paths):\n    {body}"]
+    result = graded(notebook(cells), "ada.ipynb", seconds=5)
+    assert of(result, "chain").points == 0
+    others_full(result, "chain")
+
+
+def test_a_loop_for_some_inputs_keeps_what_was_paid_before():
+    source = RIGHT_CHAIN.replace("return", "while () in paths: pass\n    return")
+    result = of(graded(script(source), seconds=1), "chain")
+    assert 0 < result.points < result.possible
+    failed = [line.message for line in result.lines if line.status == "FAIL"]
+    assert "was stopped after" in failed[0]
+
+
+def test_every_answer_loops_and_the_grade_still_comes():
+    cells = [f"def {e.name}(*args):\n    while True: pass" for e in EXERCISES]
+    result = graded(script(*cells, RIGHT_SLOPES), seconds=0.5)
+    assert points(result) == dict.fromkeys(POINTS, 0) | {"local_slopes": POINTS["local_slopes"]}
+    assert result.seconds < 12
+
+
+def test_a_hundred_cells_that_loop_are_given_up_after_the_time_of_a_dozen():
+    result = graded(script(*["while True: pass"] * 100, RIGHT_CHAIN), seconds=0.2)
+    assert result.points == 0
+    assert "all of it took" in of(result, "chain").not_done
+    assert result.seconds < 10
+
+
+def test_a_cell_that_fails_is_named_where_its_exercise_is_missing():
+    result = graded(script("1 / 0\n" + RIGHT_CHAIN, RIGHT_SLOPES))
+    assert of(result, "chain").not_done == (
+        "not defined: cell 1 failed (ZeroDivisionError: division by zero (line 1))"
+    )
+    assert of(result, "local_slopes").points == POINTS["local_slopes"]
+
+
+def test_a_script_without_markers_fails_by_statement():
+    result = graded(f"import math\n{RIGHT_CHAIN}\n1 / 0\n{RIGHT_SLOPES}".encode())
+    assert of(result, "chain").points == POINTS["chain"]
+    assert of(result, "local_slopes").points == POINTS["local_slopes"]
+
+
+# ---- follow-through
+
+
+def test_a_wrong_class_does_not_cost_the_training_that_uses_it():
+    result = graded(notebook(changed("autograd", ("grad +=", "grad ="))), "ada.ipynb")
+    assert of(result, "Value").points < POINTS["Value"]
+    trained = of(result, "train_on_moons")
+    assert (trained.points, trained.follow_through) == (POINTS["train_on_moons"], ("Value",))
+
+
+def test_a_missing_answer_is_stood_in_for_too():
+    cells = [cell for cell in solution_cells("autograd") if "class Value" not in cell]
+    result = graded(notebook(cells), "ada.ipynb")
+    assert of(result, "Value").not_done == "not defined"
+    assert of(result, "train_on_moons").points == POINTS["train_on_moons"]
+    assert of(result, "train_on_moons").follow_through == ("Value",)
+
+
+def test_an_answer_that_is_wrong_by_itself_gains_nothing_by_it():
+    wrong = ("grad +=", "grad ="), ("def train_on_moons(X,", "def train_on_moons(y_, X_, X,")
+    result = graded(notebook(changed("autograd", *wrong)), "ada.ipynb")
+    assert of(result, "train_on_moons").points == 0
+
+
+def test_what_has_seen_a_right_answer_grades_nothing_else():
+    """`backward_pass` takes its points from a right `chain` only if one lies about."""
+    spy = (
+        "import gc\n"
+        "def chain(paths):\n    return 0.0\n"
+        "def local_slopes(op, a, b):\n    return chain(((1.0,),))\n"
+        "def backward_pass(inputs, slopes):\n"
+        "    found = [f for f in gc.get_objects() if getattr(f, '__module__', '') == 'right']\n"
+        "    raise Exception(f'found {len(found)}')\n"
+    )
+    result = graded(script(spy))
+    assert "found 0" in of(result, "backward_pass").lines[0].message
+
+
+# ---- files of all kinds
+
+
+def markdown(text):
+    return {"cell_type": "markdown", "metadata": {}, "source": [text]}
+
+
+def code(*lines):
+    return {"cell_type": "code", "metadata": {"id": "Xy"}, "outputs": [], "source": list(lines)}
+
+
+def saved(cells, **top):
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, **top}).encode()
+
+
+LINES = RIGHT_CHAIN.splitlines(keepends=True)
+KINDS = {
+    "Jupyter, lines": ("a.ipynb", saved([markdown("# Hello"), code(*LINES)])),
+    "Colab, with magics": (
+        "a.ipynb",
+        saved(
+            [
+                code("!pip install something\n", "%matplotlib inline\n", "x = 1"),
+                code("%%time\n", *LINES),
+            ],
+            nbformat_minor=0,
+        ),
+    ),
+    "Colab, with its own library": (
+        "a.ipynb",
+        saved([code("from google.colab import drive\n", "drive.mount('/d')"), code(*LINES)]),
+    ),
+    "VS Code, text and not lines": ("a.ipynb", saved([code(RIGHT_CHAIN)])),
+    "a byte order mark": ("a.ipynb", b"\xef\xbb\xbf" + saved([code(RIGHT_CHAIN)])),
+    "capitals in the ending": ("a.IPYNB", saved([code(RIGHT_CHAIN)])),
+    "notebooks of version 3": (
+        "a.ipynb",
+        json.dumps({"worksheets": [{"cells": [{"cell_type": "code", "input": LINES}]}]}).encode(),
+    ),
+    "VS Code, percent script": ("a.py", b"# %% [markdown]\n# Hi\n# %%\n" + RIGHT_CHAIN.encode()),
+    "nbconvert script": ("a.py", b"# In[3]:\n\n" + RIGHT_CHAIN.encode()),
+    "a script with Windows lines": ("a.py", RIGHT_CHAIN.replace("\n", "\r\n").encode()),
+    "an answer under another name": (
+        "a.py",
+        b"from course_lib.checks.autograd import check\n"
+        + RIGHT_CHAIN.replace("chain", "mine").encode()
+        + b"check(mine, 'chain')",
+    ),
+    "the last definition counts": ("a.py", b"def chain(p):\n    return 0\n" + RIGHT_CHAIN.encode()),
+}
+
+
+@pytest.mark.parametrize(("file", "content"), KINDS.values(), ids=KINDS)
+def test_files_as_programs_save_them(file, content):
+    assert points(graded(content, file))["chain"] == POINTS["chain"]
+
+
+UNREADABLE = {
+    "empty": ("a.ipynb", b"", "no notebook"),
+    "empty script": ("a.py", b"", "no code"),
+    "comments only": ("a.ipynb", saved([markdown("hello")]), "no code"),
+    "blank cells": ("a.ipynb", saved([code("\n", "  ")]), "no code"),
+    "not JSON": ("a.ipynb", b"PK\x03\x04", "no notebook"),
+    "not UTF-8": ("a.py", "ä".encode("latin-1"), "UTF-8"),
+    "JSON of something else": ("a.ipynb", b'{"name": "x"}', "no list of cells"),
+    "a list": ("a.ipynb", b"[1, 2]", "no list of cells"),
+    "cells that are none": ("a.ipynb", b'{"cells": [3]}', "no list of cells"),
+    "a million brackets": ("a.ipynb", b"[" * 10**6, "too deep"),
+    "a number of a million digits": ("a.ipynb", b"1" * 10**6, "no notebook"),
+}
+
+
+@pytest.mark.parametrize(("file", "content", "reason"), UNREADABLE.values(), ids=UNREADABLE)
+def test_files_without_code_are_not_graded(file, content, reason):
+    result = graded(content, file)
+    assert isinstance(result, NotGraded)
+    assert reason in result.reason
+
+
+def test_the_answer_cannot_be_imported_and_the_message_says_so():
+    source = "from course_lib.autograd import Value"
+    result = graded(script(source, RIGHT_CHAIN))
+    assert "write your own" in result.cells[0]
+    assert of(result, "chain").points == POINTS["chain"]
+    assert of(result, "Value").points == 0
+
+
+def test_earlier_chapters_and_shared_parts_are_there():
+    source = "from course_lib.neuron import sigmoid\nfrom course_lib.data import moons\n"
+    assert graded(script(source + RIGHT_CHAIN)).cells == ()
+
+
+def test_the_checks_are_not_there():
+    sources = [
+        "from course_lib.checks.autograd import EXERCISES",
+        "from course_lib.checks import draws",
+        "from course_lib.checks.exercise import Exercise",
+        "from course_lib.studies import runner",
+        "from course_lib.grading import grader",
+    ]
+    result = graded(script(*sources, RIGHT_CHAIN))
+    assert len(result.cells) == len(sources)
+    assert all("ImportError" in c or "ModuleNotFound" in c for c in result.cells)
+
+
+# ---- the probes and the tests that the checks may use here
+
+
+@pytest.mark.parametrize("chapter", view.chapters())
+def test_every_probe_is_one_that_a_sandbox_has(chapter):
+    from course_lib.checks import probes
+
+    for exercise in view.exercises(chapter):
+        for test in exercise.tests:
+            assert getattr(probes, test.probe.__name__, None) is test.probe
+
+
+@pytest.mark.parametrize("chapter", view.chapters())
+def test_the_solutions_define_every_exercise(chapter):
+    defined = set().union(*(names for names, _ in grader.right_answers(chapter)))
+    assert {exercise.name for exercise in view.exercises(chapter)} <= defined
+
+
+def test_a_sandbox_that_does_not_start_is_an_error_and_no_grade(monkeypatch):
+    from course_lib.grading.sandbox import Sandbox, SandboxError
+
+    monkeypatch.setenv("PATH", str(Path(__file__).parent))
+    with pytest.raises(SandboxError, match="bubblewrap") as raised:
+        Sandbox("autograd", "namespaces")
+    assert "Nothing was graded" in str(raised.value)

@@ -1,0 +1,281 @@
+"""Submissions that attack the grader: none gains a point, sees a secret or touches a neighbour.
+
+The attacks stand in tests/hostile, a submission each, and are graded in one batch with honest
+neighbours, odd files and links. A canary, a random word, lies in every place that is forbidden.
+``pytest tests/test_grading_hostile.py -s`` prints the table of attacks and outcomes.
+"""
+
+import csv
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from masters import ROOT
+from submissions import needs_sandbox, notebook, script, solution_cells
+
+from course_lib.grading import grader
+from course_lib.grading.records import Grade
+from course_lib.plotting import table
+
+needs_sandbox()
+
+ATTACKS = sorted(p.stem for p in (ROOT / "tests/hostile").glob("[a-z]*.py"))
+CANARY = re.compile(rb"CANARY-[0-9a-f]{32}")
+TRACE = "hostile-"  # how the names of all files begin that an attack tries to make
+PORTS = (8786, 18080)  # of loopback, where the attacks knock
+SEED = 20_261_121
+SECONDS = 2
+CHAIN = "def chain(paths):\n    return 0.0\n"
+SLOW = 900  # seconds for the whole batch, at most
+
+HONEST = {
+    "aa_right": notebook(solution_cells("autograd")),
+    "mm_wrong": script("def chain(paths):\n    return sum(map(sum, paths))"),
+    "mn_right": (ROOT / "tests/right_answers/autograd.py").read_bytes(),
+    "zz_right": notebook(solution_cells("autograd")),
+}
+
+
+def canary():
+    """A word that occurs nowhere else."""
+    return f"CANARY-{secrets.token_hex(16)}"
+
+
+def lay_canaries(project, home):
+    """Write one into each forbidden place of a copy of the project; returns them by place."""
+    laid = {}
+    library = project / "course_lib"
+    files = [*library.glob("checks/*.py"), *library.glob("studies/*.py"), library / "autograd.py"]
+    files += [path for path in library.glob("grading/*.py")]
+    for path in files:
+        laid[path.name] = canary()
+        with path.open("a") as file:
+            file.write(f"\n_SECRET = {laid[path.name]!r}\n")
+    for path in (project / "solutions").glob("*.ipynb"):
+        laid[path.name] = canary()
+        content = json.loads(path.read_text())
+        content["cells"][0]["source"] = [laid[path.name]]
+        path.write_text(json.dumps(content))
+    for place in (home / ".secret", project / "last term" / "gradebook.csv"):
+        laid[place.name] = canary()
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(laid[place.name])
+    return laid
+
+
+def odd_files(folder):
+    """Things that are no submissions, or hardly; the names of those that must not be graded."""
+    (folder / "link_out.py").symlink_to("/etc/passwd")
+    (folder / "link_to_neighbour.ipynb").symlink_to(folder / "aa_right.ipynb")
+    (folder / "link_to_nothing.py").symlink_to("nowhere")
+    (folder / "folder.ipynb").mkdir()
+    (folder / "notes.txt").write_text("hello")
+    (folder / ".DS_Store").write_bytes(b"\0\1")
+    (folder / "twin.py").write_text(CHAIN)
+    (folder / "Twin.ipynb").write_bytes(notebook([CHAIN]))
+    (folder / "empty.ipynb").write_bytes(b"")
+    (folder / "brackets.ipynb").write_bytes(b"[" * 10**6)
+    (folder / "objects.ipynb").write_bytes(b'{"cells":' * 10**5)
+    (folder / "digits.ipynb").write_bytes(b'{"cells": ' + b"9" * 10**6 + b"}")
+    (folder / "not_utf8.py").write_bytes(b"\xff\xfe\xff")
+    os.mkfifo(folder / "pipe.py")
+    with (folder / "huge.ipynb").open("wb") as file:
+        file.truncate(2**31)
+    return {path.name for path in folder.iterdir()}
+
+
+ODD_NAMES = ["=cmd|' /C calc'!A0.py", "-rf.py", "a\nb\t.py", "<script>alert(1)<", "é" * 60 + ".py"]
+ODD_NAMES += ["..py", "CON.py", "\u202egpj.py", os.fsdecode(b"\xff\xfe.py"), "%s{0}$(id).py"]
+ODD_NAMES[3] += "b>.py"
+
+
+class Listener:
+    """A server on loopback that counts who knocks."""
+
+    def __init__(self, port):
+        self.knocks = 0
+        self.server = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._count, daemon=True).start()
+
+    def _count(self):
+        while True:
+            try:
+                self.server.accept()[0].close()
+            except OSError:
+                return
+            self.knocks += 1
+
+
+class Batch:
+    """One run over all attacks, and what it left behind."""
+
+    def __init__(self, folder, arguments=()):
+        self.project, self.home = folder / "project", folder / "home"
+        self.submissions, self.out = folder / "submissions", folder / "out"
+        for made in (self.project, self.home, self.submissions):
+            made.mkdir()
+        skip = shutil.ignore_patterns("__pycache__")
+        for part in ("course_lib", "solutions"):
+            shutil.copytree(ROOT / part, self.project / part, ignore=skip)
+        self.canaries = lay_canaries(self.project, self.home)
+        for name, content in HONEST.items():
+            ending = ".ipynb" if content[:1] == b"{" else ".py"
+            (self.submissions / f"{name}{ending}").write_bytes(content)
+        self.canaries["neighbour"] = canary()
+        with (self.submissions / "mm_wrong.py").open("a") as file:
+            file.write(f"# {self.canaries['neighbour']}\n")
+        honest = {path.name for path in self.submissions.iterdir()}
+        self.odd = odd_files(self.submissions) - honest
+        for name in ODD_NAMES:
+            (self.submissions / name).write_text(CHAIN)
+        for name in ATTACKS:
+            shutil.copy(ROOT / "tests/hostile" / f"{name}.py", self.submissions)
+        self.canaries["environment"] = canary()
+        self.before = self.everything()
+        self.run = self.grade(arguments)
+        self.after = self.everything()
+        self.left = [p.info for p in psutil.process_iter(["pid", "cmdline"]) if self.is_ours(p)]
+        self.grades = self.read()
+
+    def grade(self, arguments):
+        command = [sys.executable, "-m", "course_lib.grading", "grade", "autograd"]
+        command += [self.submissions, self.out, "-j", "2"]
+        command += ["--seconds", str(SECONDS), "--seed", str(SEED), *arguments]
+        environment = os.environ | {
+            "PYTHONPATH": str(self.project),
+            "HOME": str(self.home),
+            "SECRET": self.canaries["environment"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        return subprocess.run(
+            command, env=environment, cwd=self.project, capture_output=True, timeout=SLOW
+        )
+
+    def is_ours(self, process):
+        words = " ".join(process.info["cmdline"] or [])
+        return str(self.project) in words or "course_lib.grading.inside" in words
+
+    def everything(self):
+        """Every file that an attack might have changed, with its content."""
+        folders = (self.project, self.home, self.submissions)
+        found = {path for folder in folders for path in folder.rglob("*")}
+        return {p: p.read_bytes() for p in found if p.is_file() and p.stat().st_size < 2**24}
+
+    def read(self):
+        grades = {}
+        for path in self.out.glob("learners/*/results.json"):
+            grade = Grade.from_data(json.loads(path.read_text())["extra_data"])
+            grades[grade.file] = grade
+        return grades
+
+
+@pytest.fixture(scope="module")
+def listeners():
+    heard = [Listener(port) for port in PORTS]
+    yield heard
+    for listener in heard:
+        listener.server.close()
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory, listeners):
+    made = Batch(tmp_path_factory.mktemp("hostile"))
+    yield made
+    rows = [[name, outcome(made.grades.get(f"{name}.py"))] for name in ATTACKS]
+    print(f"\n{table(['attack', 'outcome'], rows)}")
+
+
+def outcome(grade):
+    """What became of an attack, in a few words."""
+    if grade is None:
+        return "not graded"
+    said = [*grade.cells, *[line.message for e in grade.exercises for line in e.lines]]
+    said += [e.not_done for e in grade.exercises]
+    known = next((words for words in said if words and words != "not defined"), "")
+    return f"{grade.points} points: {known.partition(chr(10))[0][:70]}"
+
+
+def test_there_are_enough_attacks():
+    assert len(ATTACKS) >= 30
+
+
+def test_the_batch_finished(batch):
+    assert batch.run.returncode == 0, batch.run.stderr.decode()[-2000:]
+    assert json.loads((batch.out / "grading.json").read_text())["finished"]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_gains_nothing(batch, attack):
+    grade = batch.grades[f"{attack}.py"]
+    assert grade.points == 0
+    assert [e.points for e in grade.exercises] == [0] * len(grade.exercises)
+    assert grade.possible == 55
+    assert grade.isolation == "namespaces"
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_neighbours_have_the_grades_that_they_have_alone(batch, name):
+    (path,) = batch.submissions.glob(f"{name}.*")
+    alone = grader.grade(grader.Job("autograd", path.name, path.read_bytes(), SEED))
+    assert batch.grades[path.name].exercises == alone.exercises
+    assert alone.points == (55 if "right" in name else alone.points) > 0
+
+
+def test_no_canary_comes_back(batch):
+    """Neither in the results nor on the terminal; the environment shows that the search works."""
+    came = [path.read_bytes() for path in batch.out.rglob("*") if path.is_file()]
+    came += [batch.run.stdout, batch.run.stderr]
+    found = {word.decode() for data in came for word in CANARY.findall(data)}
+    assert [place for place, word in batch.canaries.items() if word in found] == []
+    assert found == set()
+    assert len(batch.canaries) > 15
+
+
+def test_nothing_outside_was_written_or_deleted(batch):
+    assert batch.after == batch.before
+    for folder in (Path("/tmp"), Path.home(), Path("/"), ROOT, batch.project.parent):
+        assert [path for path in folder.glob(f"*{TRACE}*")] == []
+
+
+def test_nothing_is_left_running(batch):
+    assert batch.left == []
+
+
+def test_nobody_knocked_on_a_door_of_this_machine(batch, listeners):
+    assert [listener.knocks for listener in listeners] == [0, 0]
+
+
+def test_odd_files_are_listed_and_not_graded(batch):
+    told = json.loads((batch.out / "grading.json").read_text())["not graded"]
+    assert {entry["file"] for entry in told} == batch.odd
+    assert batch.odd.isdisjoint(batch.grades)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+def test_odd_names_are_graded_as_any(batch, name):
+    assert batch.grades[name].points == 0
+    assert batch.grades[name].cells == ()
+
+
+def test_every_result_lies_in_its_folder(batch):
+    """Names of files lead nowhere else."""
+    learners = {path.name for path in (batch.out / "learners").iterdir()}
+    assert len(learners) == len(batch.grades) == len(ATTACKS) + len(HONEST) + len(ODD_NAMES)
+    assert all(re.fullmatch(r"[\w.-]{1,80}", name, re.ASCII) for name in learners)
+
+
+def test_the_gradebook_has_a_row_for_each_and_no_formula(batch):
+    with (batch.out / "gradebook.csv").open(newline="", encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    assert head[0] == "student" and head[-2:] == ["total", "max"]
+    assert len(rows) == len(batch.grades) + len(batch.odd)
+    assert not [cell for row in rows for cell in row if cell.lstrip()[:1] in tuple("=+-@")]
