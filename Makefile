@@ -24,11 +24,11 @@ export COURSE_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve lab test lint chapter claims notebooks reproducible study benchmark new
-.PHONY: publish mirrors newest clean
+.PHONY: help setup book serve lab test lint chapter claims notebooks reproducible study new
+.PHONY: benchmark benchmark-grader publish mirrors newest clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv and install the pinned requirements (the others do it themselves)
 
@@ -95,6 +95,9 @@ study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [devi
 benchmark: $(READY) ## time the checks, and the engines beside micrograd (installs it) and torch
 	$(BIN)/python -m tools.benchmark
 
+benchmark-grader: $(READY) ## what grading costs beside otter-grader (installs it); flat=yes: its memory
+	$(BIN)/python -m tools.benchmark_grader $(if $(flat),--flat)
+
 new: $(READY) ## lay out a new chapter: make new name=88_lighthouse [title="A lighthouse"]
 	@test -n "$(name)" || { echo "Which chapter? make new name=88_lighthouse"; exit 1; }
 	@$(BIN)/python -m tools.new $(name) $(if $(title),--title "$(title)")
@@ -115,4 +118,4 @@ newest: ## make claims with the newest versions that pyproject.toml allows, in .
 	$(NEWEST) $(PYTEST) --nbval-lax --nbval-current-env book solutions
 
 clean: ## remove what was built and installed
-	rm -rf .venv .venv-newest .venv-peers _build
+	rm -rf .venv .venv-newest .venv-peers .venv-otter _build
