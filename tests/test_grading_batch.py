@@ -10,6 +10,7 @@ import time
 import zipfile
 
 import pytest
+from masters import ROOT
 from submissions import needs_sandbox, notebook, script, solution_cells
 
 from course_lib.grading import batch, grader
@@ -237,13 +238,20 @@ class TestGraded:
 
     def test_copies_come_out_with_similar(self, folder):
         answer = next(cell for cell in solution_cells("autograd") if "class Value" in cell)
+        other = (ROOT / "tests/right_answers/autograd.py").read_text()
         renamed = answer.replace("order", "sequence").replace("node", "knot")
-        (folder / "eve.py").write_bytes(script(answer))
-        (folder / "fay.py").write_bytes(script(renamed))
+        for name, source in {"eve": answer, "fay": renamed, "gus": other, "hal": CHAIN}.items():
+            (folder / f"{name}.py").write_bytes(script(source))
+        for name in ("ivy", "jim"):
+            (folder / f"{name}.py").write_text(
+                "class Value:\n    def __init__(self, data):\n        self.data = data\n"
+            )
         out = folder.parent / "out"
         assert run("grade", "autograd", folder, out, "--similar") == 0
         page = (out / "similar.html").read_text()
         assert "eve" in page and "fay" in page
+        assert "gus" not in page and "ada" not in page
+        assert "similar.html" in (out / "overview.html").read_text()
 
     def test_a_cluster_of_processes_does_the_same_work(self, folder):
         distributed = pytest.importorskip("distributed")

@@ -6,8 +6,10 @@ import ast
 import atexit
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +21,7 @@ from .process import Process, one_line
 from .records import ExerciseGrade, Grade, LineGrade, NotGraded
 from .sandbox import Gone, Sandbox, Stopped
 
+LOCK = threading.RLock()  # around what is one for all threads: judging changes settings of Python
 VISIBLE = 0  # the seed of the inputs that `check` uses
 
 
@@ -48,11 +51,11 @@ def grade(job: Job) -> Grade | NotGraded:
         SandboxError: when the sandbox does not start; nothing may be graded then.
     """
     for _ in range(2):
-        sandbox = _sandbox(job.chapter, job.isolation, job.private)
-        try:
-            with alike_everywhere():
-                return _Grading(job, sandbox).grade()
-        except Gone:
+        with LOCK:
+            sandbox = _sandbox(job.chapter, job.isolation, job.private)
+        with suppress(Gone):
+            return _Grading(job, sandbox).grade()
+        with LOCK:
             sandbox.close()
             _sandbox.cache_clear()
     return NotGraded(job.file, "its process ended the sandbox itself, twice")
@@ -60,7 +63,7 @@ def grade(job: Job) -> Grade | NotGraded:
 
 @cache
 def _sandbox(chapter: str, isolation: str | None, private: tuple[str, ...]) -> Sandbox:
-    """The sandbox of this worker process, started once."""
+    """The sandbox of this process, started once and shared by its threads."""
     sandbox = Sandbox(chapter, isolation, [Path(folder) for folder in private])
     atexit.register(sandbox.close)
     return sandbox
@@ -135,11 +138,11 @@ class _Grading:
     def _judged(self, exercise: Exercise, through: tuple[str, ...] = ()) -> ExerciseGrade:
         if missing := self.process.missing(exercise.name):
             return _nothing(exercise, missing)
-        both = zip(exercise.cases(VISIBLE), exercise.cases(self.job.seed), strict=True)
-        cases = [[*visible, *hidden] for visible, hidden in both]
+        cases = _cases(exercise, self.job.seed)
         outcomes = self._outcomes(exercise, cases)
         try:
-            report = exercise.judge(cases, outcomes)
+            with LOCK, alike_everywhere():
+                report = exercise.judge(cases, outcomes)
         except Exception as error:  # values of a stranger: they cost this exercise, no more
             return _nothing(exercise, f"could not be judged ({type(error).__name__})")
         return _record(exercise, report, through)
@@ -158,6 +161,13 @@ class _Grading:
             results.append([Outcome(error=stopped)] * len(group))
             stopped = "was not called any more, after what happened above"
         return results
+
+
+def _cases(exercise: Exercise, seed: int) -> list[list[tuple]]:
+    """The visible inputs of each test and the hidden ones."""
+    with LOCK, alike_everywhere():
+        both = zip(exercise.cases(VISIBLE), exercise.cases(seed), strict=True)
+        return [[*visible, *hidden] for visible, hidden in both]
 
 
 def _nothing(exercise: Exercise, reason: str) -> ExerciseGrade:

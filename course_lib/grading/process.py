@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,7 @@ class Process:
     def _begin(self) -> dict[str, Any]:
         """Start a process; what it reads off the file before any line of it runs."""
         self.close()
-        self.child = self.sandbox.fork()
+        self.child = self.sandbox.fork(self.content.numpy().tobytes())
         return self._ask("read", content=self.content, ending=self.ending, names=self.names)
 
     def _ask(self, do: str, seconds: float | None = None, **message: Any) -> dict[str, Any]:
@@ -140,7 +141,7 @@ class Process:
         try:
             pairs = zip(outcomes, group, strict=True)
             return [_outcome(data, len(args)) for data, args in pairs]
-        except (TypeError, KeyError, ValueError):
+        except (TypeError, ValueError):
             raise self._unfit() from None
 
     def put(self, cells: list[str], names: list[str]) -> None:
@@ -164,11 +165,16 @@ class Process:
             child.close()
 
 
-def _outcome(data: dict[str, Any], arguments: int) -> Outcome:
+def _outcome(data: Any, arguments: int) -> Outcome:
+    """An outcome from what came for it, if that has the right form."""
+    if not isinstance(data, dict) or data.keys() != {"value", "error", "changed"}:
+        raise TypeError
     error, changed = data["error"], data["changed"]
     if not (error is None or isinstance(error, str)) or not isinstance(changed, tuple):
         raise TypeError
-    if not all(isinstance(i, int) and 0 <= i < arguments for i in changed):
+    if not all(type(i) is int for i in changed):
+        raise TypeError
+    if changed not in itertools.combinations(range(arguments), len(changed)):
         raise ValueError
     return Outcome(data["value"], None if error is None else one_line(error), changed)
 

@@ -60,9 +60,11 @@ def grade_folder(
             write_learner(out, result)
     grades.sort(key=lambda grade: grade.file)
     not_graded.sort(key=lambda entry: entry.file)
-    _write_class(out, chosen, [e.name for e in exercises], grades, not_graded)
+    _write_tables(out, [exercise.name for exercise in exercises], grades, not_graded)
     if similar:
         _write_similar(out, grades)
+    reports.write(out / "overview.html", pages.overview(grades, not_graded, similar))
+    reports.write(out / SUMMARY, _as_text(_about(chosen, grades, not_graded)))
     _tell(out, chosen, grades, not_graded)
 
 
@@ -103,17 +105,21 @@ def write_learner(out: Path, grade: Grade) -> None:
     reports.write(folder / "results.json", _as_text(reports.results_json(grade)))
 
 
-def _write_class(
-    out: Path,
-    settings: batch.Settings,
-    names: list[str],
-    grades: list[Grade],
-    not_graded: list[NotGraded],
+def _write_tables(
+    out: Path, names: list[str], grades: list[Grade], not_graded: list[NotGraded]
 ) -> None:
     reports.write(out / "gradebook.csv", reports.gradebook(grades, not_graded, names))
     reports.write(out / "junit.xml", reports.junit(grades, not_graded))
-    reports.write(out / "overview.html", pages.overview(grades, not_graded))
-    about = {
+
+
+def _write_similar(out: Path, grades: list[Grade]) -> None:
+    reports.write(out / "similar.html", pages.similar_page(similar.pairs(grades)))
+
+
+def _about(
+    settings: batch.Settings, grades: list[Grade], not_graded: list[NotGraded]
+) -> dict[str, Any]:
+    return {
         "chapter": settings.chapter,
         "seed": settings.seed,
         "finished": True,
@@ -123,11 +129,6 @@ def _write_class(
         "not graded": [asdict(entry) for entry in not_graded],
         "versions": {"python": sys.version.split()[0], "torch": version("torch")},
     }
-    reports.write(out / SUMMARY, _as_text(about))
-
-
-def _write_similar(out: Path, grades: list[Grade]) -> None:
-    reports.write(out / "similar.html", pages.similar_page(similar.pairs(grades)))
 
 
 def _tell(

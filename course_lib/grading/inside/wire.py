@@ -66,7 +66,7 @@ def encode(message: Any) -> bytes:
 def _written(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
     if depth < 0:
         raise Malformed(f"is nested more than {MAX_DEPTH} deep")
-    if value is None or isinstance(value, bool | int | float | str):
+    if _is_scalar(value):
         return value
     if isinstance(value, torch.Tensor):
         if value.dtype not in TYPES:
@@ -78,9 +78,14 @@ def _written(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
     if isinstance(value, tuple):
         return {"tuple": [_written(part, tensors, depth - 1) for part in value]}
     if isinstance(value, dict):
-        pairs = [(_written(k, tensors, 0), v) for k, v in value.items()]
-        return {"dict": [[key, _written(part, tensors, depth - 1)] for key, part in pairs]}
+        if not all(map(_is_scalar, value)):
+            raise Malformed("has a dict with a strange key")
+        return {"dict": [[k, _written(part, tensors, depth - 1)] for k, part in value.items()]}
     raise Malformed(f"has a {type(value).__name__} in it")
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _check_sizes(text: int, tensors: int) -> None:
@@ -141,8 +146,8 @@ class _Reader:
         if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
             raise Malformed("has a dict that is no list of pairs")
         keys = [self.value(key, 0) for key, _ in pairs]
-        if any(isinstance(key, list) for key in keys):
-            raise Malformed("has a dict with a list for a key")
+        if not all(map(_is_scalar, keys)):
+            raise Malformed("has a dict with a strange key")
         values = [self.value(part, depth - 1) for _, part in pairs]
         return dict(zip(keys, values, strict=True))
 

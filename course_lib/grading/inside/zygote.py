@@ -1,71 +1,81 @@
 """The fork server: torch is loaded once, each submission gets a child with a world of its own.
 
 ``python -m course_lib.grading.inside.zygote FD [UID]`` is started by the grader, in bubblewrap or,
-with a UID, without. Over the socket FD come requests of one byte: ``fork``, with the child's end
-of a socket beside it, and ``kill``, which is answered by the child's exit code.
+with a UID, without. A request on the socket FD names modules to load first and brings two more
+sockets: one for the child, one for the keeper between, which ends the child when it is told to.
 """
 
 from __future__ import annotations
 
 import gc
+import itertools
 import os
+import select
 import shutil
 import signal
 import socket
 import sys
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 
 import torch
 
 from . import confine, runner, wire
 
-FORK, KILL = b"f", b"k"
-PRELOADED = ("numpy", "IPython.core.inputtransformer2", "matplotlib.pyplot", "course_lib.plotting")
+LONGEST = 1000  # bytes of a request
+UIDS = 100  # users that take turns, where there are no namespaces
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds for every child."""
+
+    calls: object  # the filter of system calls
+    memory: int  # bytes of address space
 
 
 def main() -> None:
     """Serve until the grader closes the socket."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    uid = int(sys.argv[2]) if len(sys.argv) > 2 else None
-    _warm_up()
-    rules, memory = confine.few_calls(), confine.Limits.memory + confine.address_space()
-    while True:
-        request, ends, *_ = socket.recv_fds(control, 1, 1)
-        if request != FORK:
-            return
-        keeper = os.fork()
-        if keeper == 0:
-            control.close()
-            _keep(ends[0], uid, rules, memory)
-        os.close(ends[0])
-        control.recv(1)  # KILL, or nothing where the grader is gone
-        os.kill(keeper, signal.SIGTERM)
-        _, status = os.waitpid(keeper, 0)
-        control.sendall(bytes([os.waitstatus_to_exitcode(status) % 256]))
-
-
-def _warm_up() -> None:
-    """Load what answers commonly need, so that no child does."""
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else None
     torch.set_num_threads(1)
-    torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # the first one imports half of torch
-    for name in PRELOADED:
-        if find_spec(name.partition(".")[0]):
-            import_module(name)
-    gc.collect()
     gc.freeze()  # a collection in a child would copy every page
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
+    rules = Rules(confine.few_calls(), confine.Limits.memory + confine.address_space())
+    for turn in itertools.count():
+        request, ends, *_ = socket.recv_fds(control, LONGEST, 2)
+        if not ends:
+            return
+        _load(request.decode().split())
+        if os.fork() == 0:
+            control.close()
+            _keep(*ends, None if first is None else first + turn % UIDS, rules)
+        for end in ends:
+            os.close(end)
 
 
-def _keep(end: int, uid: int | None, rules: object, memory: int) -> None:
-    """Start the child in a world of its own, wait for it, kill it when told to; never returns."""
+def _load(names: list[str]) -> None:
+    """Load what a submission will need, so that no child does, for this one and all later ones."""
+    new = [name for name in names if name not in sys.modules]
+    for name in new:
+        with suppress(ImportError):
+            import_module(name)
+    if new:
+        gc.freeze()
+
+
+def _keep(end: int, line: int, uid: int | None, rules: Rules) -> None:
+    """Start the child in a world of its own and watch it; never returns."""
     code = 1
     try:
-        scratch = _own_world(uid)
-        code = _watch(end, uid, scratch, rules, memory)
-    except OSError as error:
-        _refuse(end, error)
+        try:
+            scratch = _own_world(uid)
+        except OSError as error:
+            _refuse(end, error)
+        else:
+            code = _watch(end, line, uid, scratch, rules)
     finally:
         os._exit(code)
 
@@ -80,38 +90,37 @@ def _own_world(uid: int | None) -> str:
     return scratch
 
 
-def _watch(end: int, uid: int | None, scratch: str, rules: object, memory: int) -> int:
-    """The child's exit code."""
-    children: list[int] = []
+def _watch(end: int, line: int, uid: int | None, scratch: str, rules: Rules) -> int:
+    """Wait for the child to end, and end it at a word on the line, or when the grader is gone.
 
-    def end_it(*_: object) -> None:
-        if not children:
-            os._exit(0)
-        with suppress(ProcessLookupError):
-            os.kill(children[0], signal.SIGKILL)
-
-    signal.signal(signal.SIGTERM, end_it)
+    A handle and not a number stands for the child: a number may come to mean another process.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
-        _run(end, uid, scratch, rules, memory)
-    children.append(child)
+        _run(end, uid, scratch, rules)
+    handle = os.pidfd_open(child)
     os.close(end)
+    select.select([line, handle], [], [])
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    code = os.waitstatus_to_exitcode(status) % 256
     if uid is not None:
         _sweep(uid, scratch)
-    return os.waitstatus_to_exitcode(status) % 256
+    with suppress(OSError):
+        os.write(line, bytes([code]))
+    return code
 
 
 def _refuse(end: int, error: OSError) -> None:
     wire.send(socket.socket(fileno=end), wire.encode({"refused": str(error)}))
 
 
-def _run(end: int, uid: int | None, scratch: str, rules: object, memory: int) -> None:
+def _run(end: int, uid: int | None, scratch: str, rules: Rules) -> None:
     """The child: nothing is open but its end of the socket, and nothing is allowed; then serve."""
     code = 1
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
         nothing = os.open("/dev/null", os.O_RDWR)
         for stream in (0, 1, 2):
@@ -121,7 +130,7 @@ def _run(end: int, uid: int | None, scratch: str, rules: object, memory: int) ->
         os.chdir(scratch)
         if uid is not None:
             confine.another_user(uid)
-        confine.give_up_rights(rules, confine.Limits(), memory)
+        confine.give_up_rights(rules.calls, confine.Limits(), rules.memory)
         runner.serve(socket.socket(fileno=3))
         code = 0
     except OSError as error:
