@@ -440,7 +440,11 @@ def disguised(source, seed=0):
         if isinstance(node, ast.FunctionDef):
             node.returns = ast.Name("object", ast.Load())
         if isinstance(node, ast.ClassDef | ast.Module):
-            order.shuffle(node.body)
+            blocks = [x for x in node.body if isinstance(x, ast.FunctionDef | ast.ClassDef)]
+            lines = [x for x in node.body if x not in blocks]
+            order.shuffle(blocks)
+            words = [x for x in lines if isinstance(x, ast.Expr)]
+            node.body = [*words, *blocks, *(x for x in lines if x not in words)]
     return "# my own work\n" + ast.unparse(ast.fix_missing_locations(tree))
 
 

@@ -40,9 +40,8 @@ def fragments(cells: Iterable[str], names: Iterable[str]) -> dict[str, tuple[str
     names, statements = list(names), _parsed(cells)
     defined = {node.name: node for node in statements if isinstance(node, Definition)}
     helpers = defined.keys() - names
-    imports = [alias for node in statements if isinstance(node, ast.Import) for alias in node.names]
-    modules = {alias.asname or alias.name for alias in imports}
-    return {name: _of_one(_used(name, helpers, defined), modules) for name in names}
+    around = {word for node in statements for word in _given_outside(node)}
+    return {name: _of_one(_used(name, helpers, defined), around) for name in names}
 
 
 def _parsed(cells: Iterable[str]) -> list[ast.stmt]:
@@ -55,8 +54,8 @@ def _parsed(cells: Iterable[str]) -> list[ast.stmt]:
     return statements
 
 
-def _of_one(used: Sequence[Definition], modules: set[str]) -> tuple[str, ...]:
-    own = modules.union(*map(_given_names, used))
+def _of_one(used: Sequence[Definition], around: set[str]) -> tuple[str, ...]:
+    own = around.union(*map(_given_names, used))
     runs = {run for node in used for part in _parts(node) for run in _runs(_tokens(part, own))}
     hashes = {hashlib.sha256(run.encode("utf-8", "replace")).hexdigest()[:DIGITS] for run in runs}
     return tuple(sorted(hashes)[:MOST])
@@ -85,6 +84,14 @@ def _given_names(tree: ast.AST) -> Iterator[str]:
             yield node.attr
         elif isinstance(getattr(node, "name", None), str):  # a function, a class, an error caught
             yield node.name
+
+
+def _given_outside(statement: ast.stmt) -> Iterator[str]:
+    """The modules and variables that stand around the functions and classes."""
+    if isinstance(statement, ast.Import):
+        yield from (alias.asname or alias.name for alias in statement.names)
+    elif isinstance(statement, ast.Assign):
+        yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
 
 
 def _parts(tree: Definition) -> Iterator[ast.AST]:
