@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from masters import ROOT
 from submissions import changed, needs_sandbox, notebook, script, solution_cells
 
 from course_lib.checks.autograd import EXERCISES
-from course_lib.grading import grader, view
+from course_lib.grading import grader, process, view
 from course_lib.grading.grader import Job, grade
 from course_lib.grading.records import Grade, NotGraded
 
@@ -363,3 +364,34 @@ def test_a_sandbox_that_does_not_start_is_an_error_and_no_grade(monkeypatch):
     with pytest.raises(SandboxError, match="bubblewrap") as raised:
         Sandbox("autograd", "namespaces")
     assert "Nothing was graded" in str(raised.value)
+
+
+GOOD = {"value": 1.0, "error": None, "changed": ()}
+BAD_OUTCOMES = [
+    torch.zeros(3),
+    [],
+    None,
+    {},
+    {"value": 1.0, "error": None},
+    GOOD | {"points": 4},
+    GOOD | {"error": 4},
+    GOOD | {"changed": [0]},
+    GOOD | {"changed": (2,)},
+    GOOD | {"changed": (-1,)},
+    GOOD | {"changed": (1, 0)},
+    GOOD | {"changed": (0, 0)},
+    GOOD | {"changed": (torch.zeros(2),)},
+    GOOD | {"changed": (0,) * 30_000},
+]
+
+
+@pytest.mark.parametrize("data", BAD_OUTCOMES, ids=range(len(BAD_OUTCOMES)))
+def test_an_outcome_of_another_form_is_refused(data):
+    with pytest.raises((TypeError, ValueError)):
+        process._outcome(data, 2)
+
+
+def test_an_outcome_of_the_right_form_is_taken():
+    came = process._outcome(GOOD | {"error": "raised\n\x1b[31m" + "x" * 9000, "changed": (0, 1)}, 2)
+    assert (came.value, came.changed) == (1.0, (0, 1))
+    assert came.error.startswith("raised [31mxxx") and len(came.error) < 2100

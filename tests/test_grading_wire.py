@@ -81,6 +81,7 @@ def nested(depth):
     ("value", "said"),
     [
         ({1, 2}, "a set"),
+        ({(1, 2): 3}, "a strange key"),
         (print, "a builtin_function"),
         (torch.zeros(2, dtype=torch.complex64), "complex64"),
         (nested(wire.MAX_DEPTH + 1), "nested"),
@@ -88,7 +89,16 @@ def nested(depth):
         ("x" * (wire.MAX_TEXT + 1), "the limits are"),
         (torch.zeros(wire.MAX_TENSORS // 4 + 1), "the limits are"),
     ],
-    ids=["set", "function", "complex", "deep", "long number", "long text", "large tensor"],
+    ids=[
+        "set",
+        "tuple for a key",
+        "function",
+        "complex",
+        "deep",
+        "long number",
+        "long text",
+        "large tensor",
+    ],
 )
 def test_what_is_no_plain_value_is_not_sent(value, said):
     with pytest.raises(Malformed, match=said):
@@ -109,6 +119,8 @@ BAD = {
     "a dict that is none": (b'{"dict": 3}', b""),
     "a dict of single keys": (b'{"dict": [[1]]}', b""),
     "a list for a key": (b'{"dict": [[[1], 2]]}', b""),
+    "a dict for a key": (b'{"dict": [[{"dict": []}, 1]]}', b""),
+    "a tensor for a key": (b'{"dict": [[{"tensor": "t0"}, 1]]}', TWO),
     "a tensor that did not come": (b'{"tensor": "t0"}', b""),
     "a tensor by a list": (b'{"tensor": ["t0"]}', TWO),
     "tensors cut off": (b"0", TWO[:-4]),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
-from . import batch, gradescope, results
+from . import batch, grader, gradescope, results
 from .sandbox import NAMESPACES, UID, SandboxError
 from .view import UnknownChapter
 
@@ -25,10 +25,9 @@ def main(words: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
     except SandboxError as error:
         print(f"NOT GRADED. {error}", file=sys.stderr)
-    except BrokenExecutor:
-        print(f"A worker process ended, out of memory perhaps. {GOES_ON}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"\nInterrupted. {GOES_ON}", file=sys.stderr)
+        grader.close()
         return INTERRUPTED
     return NOT_SAFE
 
@@ -98,4 +97,7 @@ def _single(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code == INTERRUPTED:
+        os._exit(code)  # what is still at work may take minutes, and nobody wants it
+    sys.exit(code)

@@ -9,14 +9,7 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,7 +173,7 @@ def _result(future: Future, file: str) -> Grade | NotGraded:
     """What a worker made of a file; an error of ours costs the others nothing."""
     try:
         return future.result()
-    except (SandboxError, BrokenExecutor):
+    except SandboxError:
         raise
     except Exception as error:
         return NotGraded(file, f"could not be graded, the grader failed: {error!r}")

@@ -22,6 +22,7 @@ from .records import ExerciseGrade, Grade, LineGrade, NotGraded
 from .sandbox import Gone, Sandbox, Stopped
 
 LOCK = threading.RLock()  # around what is one for all threads: judging changes settings of Python
+OPEN: list[Sandbox] = []
 VISIBLE = 0  # the seed of the inputs that `check` uses
 
 
@@ -56,7 +57,6 @@ def grade(job: Job) -> Grade | NotGraded:
         with suppress(Gone):
             return _Grading(job, sandbox).grade()
         with LOCK:
-            sandbox.close()
             _sandbox.cache_clear()
     return NotGraded(job.file, "its process ended the sandbox itself, twice")
 
@@ -65,8 +65,15 @@ def grade(job: Job) -> Grade | NotGraded:
 def _sandbox(chapter: str, isolation: str | None, private: tuple[str, ...]) -> Sandbox:
     """The sandbox of this process, started once and shared by its threads."""
     sandbox = Sandbox(chapter, isolation, [Path(folder) for folder in private])
-    atexit.register(sandbox.close)
+    OPEN.append(sandbox)
     return sandbox
+
+
+@atexit.register
+def close() -> None:
+    """End all sandboxes of this process, and what is at work in them."""
+    while OPEN:
+        OPEN.pop().close()
 
 
 def digest(content: bytes) -> str:

@@ -11,6 +11,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -215,12 +216,12 @@ class Child:
         Raises:
             Gone: when the fork server has ended.
         """
+        code = b""
         with self.end, self.line:
-            try:
-                self.line.sendall(END)
+            with suppress(OSError):
+                self.line.sendall(END)  # too late where the process has ended by itself
+            with suppress(OSError):
                 code = self.line.recv(1)
-            except OSError:
-                code = b""
         if not code:
             raise Gone("the fork server has ended")
         return code[0]

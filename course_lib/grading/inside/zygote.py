@@ -70,12 +70,9 @@ def _keep(end: int, line: int, uid: int | None, rules: Rules) -> None:
     """Start the child in a world of its own and watch it; never returns."""
     code = 1
     try:
-        try:
-            scratch = _own_world(uid)
-        except OSError as error:
-            _refuse(end, error)
-        else:
-            code = _watch(end, line, uid, scratch, rules)
+        code = _watch(end, line, uid, rules)
+    except OSError as error:
+        _refuse(end, error)
     finally:
         os._exit(code)
 
@@ -90,12 +87,13 @@ def _own_world(uid: int | None) -> str:
     return scratch
 
 
-def _watch(end: int, line: int, uid: int | None, scratch: str, rules: Rules) -> int:
+def _watch(end: int, line: int, uid: int | None, rules: Rules) -> int:
     """Wait for the child to end, and end it at a word on the line, or when the grader is gone.
 
     A handle and not a number stands for the child: a number may come to mean another process.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    scratch = _own_world(uid)
     child = os.fork()
     if child == 0:
         _run(end, uid, scratch, rules)
