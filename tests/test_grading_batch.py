@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from masters import ROOT
 from submissions import needs_sandbox, notebook, script, solution_cells
 
 from course_lib.grading import batch, grader
-from course_lib.grading.__main__ import main
+from course_lib.grading.__main__ import _parser, main
 from course_lib.grading.records import NotGraded
 from course_lib.grading.sandbox import Sandbox, SandboxError
 
@@ -140,6 +142,22 @@ def test_without_a_sandbox_nothing_is_graded_and_no_zero_is_written(folder):
     assert "NOT GRADED" in ended.stderr and "bubblewrap" in ended.stderr
     assert not (out / "gradebook.csv").exists()
     assert not (out / "learners").exists()
+
+
+def documented(path):
+    """The commands of the grader that a page shows, each as words."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if "-m course_lib.grading" in line]
+
+
+@pytest.mark.parametrize("page", ["book/instructors.md", "README.md"])
+def test_the_commands_that_the_pages_show_exist(page):
+    commands = documented(ROOT / page)
+    assert commands
+    for words in commands:
+        assert words[:3] == [".venv/bin/python", "-m", "course_lib.grading"]
+        assert callable(_parser().parse_args(words[3:]).run)
 
 
 class TestGraded:

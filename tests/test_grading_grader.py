@@ -276,8 +276,9 @@ KINDS = {
     "VS Code, percent script": ("a.py", b"# %% [markdown]\n# Hi\n# %%\n" + RIGHT_CHAIN.encode()),
     "nbconvert script": ("a.py", b"# In[3]:\n\n" + RIGHT_CHAIN.encode()),
     "a script with Windows lines": ("a.py", RIGHT_CHAIN.replace("\n", "\r\n").encode()),
-    "an answer under another name": (
+    "an answer under another name, and the stub": (
         "a.py",
+        b"def chain(paths):\n    raise NotImplementedError('Exercise 3.1: x')\n"
         b"from course_lib.checks.autograd import check\n"
         + RIGHT_CHAIN.replace("chain", "mine").encode()
         + b"check(mine, 'chain')",

@@ -15,6 +15,7 @@ from masters import master, solutions
 
 from course_lib.grading import similar
 from course_lib.grading.inside import fragments as inside
+from course_lib.grading.inside import notebook
 from course_lib.grading.inside.fragments import MOST, SIZE, fragments
 from course_lib.grading.records import Grade
 from tools.notebooks import compose_exercise
@@ -140,11 +141,12 @@ def test_hashes_are_the_same_in_every_process():
     assert runs == {f"{fragments(VALUE[:1], ['Value'])['Value']}\n"}
 
 
-def test_fragments_need_nothing_but_the_standard_library():
-    tree = ast.parse(Path(inside.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("module", [inside, notebook], ids=["fragments", "notebook"])
+def test_what_reads_the_file_needs_nothing_but_the_standard_library_and_each_other(module):
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
+    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names | {"notebook"}
 
 
 @pytest.mark.parametrize(

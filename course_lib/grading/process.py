@@ -79,7 +79,8 @@ class Process:
     def _ready(self) -> None:
         """A process in which all cells have run that can."""
         while self.defined is None:
-            self._begin()
+            if self.child is None:
+                self._begin()
             self.errors = {}
             cells = [i for i in range(self.facts["cells"]) if i not in self.left_out]
             if all(map(self._survives, cells)):

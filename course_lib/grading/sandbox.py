@@ -237,7 +237,7 @@ def _bubblewrap(view: Path, private: Sequence[Path]) -> list[str]:
     """The command that shows the system, Python's environment and the view, and nothing else."""
     if not (program := shutil.which("bwrap")):
         raise SandboxError("there is no bubblewrap (the command bwrap)")
-    words = [program, "--unshare-all", "--die-with-parent", "--new-session"]
+    words = [program, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session"]
     words += ["--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--hostname", "sandbox"]
     shown = [Path("/usr"), Path(sys.base_prefix), Path(sys.prefix)]
     for path in dict.fromkeys(shown):

@@ -17,12 +17,13 @@ import ast
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
+from .notebook import Definition, definitions, reached, statements_of
+
 SIZE = 8  # nodes; shorter runs are shared by chance, longer ones are lost with every edit
 MOST = 1000  # hashes of an answer: the smallest, so that every answer keeps the same ones
 DIGITS = 10
 LONGEST = 50_000  # nodes that are looked at for one answer
 
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 SILENT = (ast.Load, ast.Store, ast.Del, ast.arguments, ast.Expr, ast.Import, ast.ImportFrom)
 Token = tuple[str, str | None]  # what kind of node, and the learner's own name in it
 
@@ -37,21 +38,12 @@ def fragments(cells: Iterable[str], names: Iterable[str]) -> dict[str, tuple[str
     Returns:
         For each name at most MOST hashes, sorted; none where there is only a stub, or nothing.
     """
-    names, statements = list(names), _parsed(cells)
-    defined = {node.name: node for node in statements if isinstance(node, Definition)}
+    names, statements = list(names), statements_of(cells)
+    defined = definitions(statements)
     helpers = defined.keys() - names
     around = {word for node in statements for word in _given_outside(node)}
-    return {name: _of_one(_used(name, helpers, defined), around) for name in names}
-
-
-def _parsed(cells: Iterable[str]) -> list[ast.stmt]:
-    statements: list[ast.stmt] = []
-    for cell in cells:
-        try:
-            statements += ast.parse(cell).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return statements
+    used = {name: sorted(reached(name, defined, helpers) & defined.keys()) for name in names}
+    return {name: _of_one([defined[word] for word in used[name]], around) for name in names}
 
 
 def _of_one(used: Sequence[Definition], around: set[str]) -> tuple[str, ...]:
@@ -59,18 +51,6 @@ def _of_one(used: Sequence[Definition], around: set[str]) -> tuple[str, ...]:
     runs = {run for node in used for part in _parts(node) for run in _runs(_tokens(part, own))}
     hashes = {hashlib.sha256(run.encode("utf-8", "replace")).hexdigest()[:DIGITS] for run in runs}
     return tuple(sorted(hashes)[:MOST])
-
-
-def _used(name: str, helpers: set[str], defined: dict[str, Definition]) -> list[Definition]:
-    """An answer and the helpers that it uses, directly or not."""
-    reached, to_do = {name}, [name]
-    while to_do:
-        node = defined.get(to_do.pop())
-        read = {x.id for x in ast.walk(node) if isinstance(x, ast.Name)} if node else set()
-        new = (read & helpers) - reached
-        reached |= new
-        to_do += new
-    return [defined[word] for word in sorted(reached) if word in defined]
 
 
 def _given_names(tree: ast.AST) -> Iterator[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
 
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 MARKER = re.compile(r"^# (?:%%|In\[[\d ]*\]:)", re.M)  # of VS Code and Jupytext, of nbconvert
 
 
@@ -63,9 +64,8 @@ def _of_script(text: str) -> list[str]:
     """The parts between markers; without any, each statement is a cell."""
     if MARKER.search(text):
         return MARKER.split(text)
-    try:
-        statements = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    statements = parsed(text)
+    if statements is None:
         return [text]
     lines = text.splitlines(keepends=True)
     starts = [min(s.lineno, *_decorators(s)) - 1 for s in statements]
@@ -76,18 +76,46 @@ def _decorators(statement: ast.stmt) -> Iterable[int]:
     return [d.lineno for d in getattr(statement, "decorator_list", [])] or [statement.lineno]
 
 
-def parsed(cells: Iterable[str]) -> list[ast.stmt]:
-    """The statements of all cells that can be parsed."""
-    statements: list[ast.stmt] = []
-    for cell in cells:
-        try:
-            statements += ast.parse(cell).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return statements
+def parsed(code: str) -> list[ast.stmt] | None:
+    """The statements of some code, or None where it is no Python."""
+    try:
+        return ast.parse(code).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
-def uses(cells: Iterable[str], names: Iterable[str]) -> dict[str, list[str]]:
+def statements_of(cells: Iterable[str]) -> list[ast.stmt]:
+    """The statements of all cells that are Python."""
+    return [statement for cell in cells for statement in parsed(cell) or []]
+
+
+def definitions(statements: Iterable[ast.stmt]) -> dict[str, Definition]:
+    """The last function or class of each name."""
+    return {s.name: s for s in statements if isinstance(s, Definition)}
+
+
+def reached(name: str, defined: Mapping[str, Definition], through: Set[str]) -> set[str]:
+    """A name, and those that its code reads, directly or by way of others.
+
+    Args:
+        name: where to begin.
+        defined: as of :func:`definitions`.
+        through: the names that are followed.
+
+    Returns:
+        The names.
+    """
+    found, to_do = {name}, [name]
+    while to_do:
+        node = defined.get(to_do.pop())
+        read = {x.id for x in ast.walk(node) if isinstance(x, ast.Name)} if node else set()
+        new = (read & through) - found
+        found |= new
+        to_do += new
+    return found
+
+
+def uses(cells: Iterable[str], names: Sequence[str]) -> dict[str, list[str]]:
     """Which of the exercises each of them uses, itself or through helpers.
 
     Args:
@@ -97,21 +125,10 @@ def uses(cells: Iterable[str], names: Iterable[str]) -> dict[str, list[str]]:
     Returns:
         For each name the others, in order.
     """
-    names = list(names)
-    read = {
-        s.name: {node.id for node in ast.walk(s) if isinstance(node, ast.Name)}
-        for s in parsed(cells)
-        if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    }
-    found = {}
-    for name in names:
-        reached, to_do = {name}, [name]
-        while to_do:
-            new = read.get(to_do.pop(), set()) - reached
-            reached |= new
-            to_do += new
-        found[name] = [other for other in names if other in reached and other != name]
-    return found
+    defined = definitions(statements_of(cells))
+    through = defined.keys() | set(names)
+    ways = {name: reached(name, defined, through) - {name} for name in names}
+    return {name: [other for other in names if other in way] for name, way in ways.items()}
 
 
 def defined_in(cells: Iterable[str], name: str) -> int | None:

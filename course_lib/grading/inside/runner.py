@@ -11,6 +11,7 @@ import random
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from types import ModuleType
 from typing import Any
@@ -83,7 +84,7 @@ class Submission:
         return {"names": [name for name in names if self._answer(name) is not None]}
 
     def _answer(self, name: str) -> Any:
-        return self.main.__dict__.get(name, stand_in.CHECKED.get(name))
+        return stand_in.CHECKED.get(name, self.main.__dict__.get(name))
 
     def call(self, name: str, probe: str, calls: list[tuple], seed: int) -> dict[str, list]:
         """Call an answer through a probe.
@@ -146,13 +147,14 @@ def _told(error: BaseException, file: str) -> str:
 
 
 def _plain_python(cell: str) -> str:
-    """The cell with IPython's magics as calls; a cell that cannot be read stays as it is."""
+    """The cell, or where that is no Python, what IPython makes of it: magics become calls."""
+    if notebook.parsed(cell) is not None:
+        return cell
     from IPython.core.inputtransformer2 import TransformerManager
 
-    try:
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
         return TransformerManager().transform_cell(cell)
-    except (SyntaxError, ValueError, RecursionError):
-        return cell
+    return cell
 
 
 class _Shell:

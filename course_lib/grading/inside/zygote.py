@@ -42,10 +42,10 @@ def main() -> None:
     first = int(sys.argv[2]) if len(sys.argv) > 2 else None
     torch.set_num_threads(1)
     gc.freeze()  # a collection in a child would copy every page
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
     rules = Rules(confine.few_calls(), confine.Limits.memory + confine.address_space())
     for turn in itertools.count():
         request, ends, *_ = socket.recv_fds(control, LONGEST, 2)
+        _bury(wait=not ends)
         if not ends:
             return
         _load(request.decode().split())
@@ -54,6 +54,13 @@ def main() -> None:
             _keep(*ends, None if first is None else first + turn % UIDS, rules)
         for end in ends:
             os.close(end)
+
+
+def _bury(wait: bool) -> None:
+    """Take note of the keepers that have ended, so that what they used is counted."""
+    with suppress(ChildProcessError):  # there is none
+        while os.waitpid(-1, 0 if wait else os.WNOHANG) != (0, 0):
+            pass
 
 
 def _load(names: list[str]) -> None:
@@ -92,7 +99,6 @@ def _watch(end: int, line: int, uid: int | None, rules: Rules) -> int:
 
     A handle and not a number stands for the child: a number may come to mean another process.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     scratch = _own_world(uid)
     child = os.fork()
     if child == 0:
