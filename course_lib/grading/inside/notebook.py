@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-MARKER = re.compile(r"^# (?:%%|In\[[\d ]*\]:)", re.M)  # of VS Code and Jupytext, of nbconvert
+MARKER = re.compile(r"^# (?:%%|In\[[\d ]*\]:).*\n?", re.M)  # of VS Code and Jupytext, of nbconvert
 
 
 class Unreadable(ValueError):
