@@ -214,6 +214,14 @@ def test_a_missing_answer_is_stood_in_for_too():
     assert of(result, "train_on_moons").follow_through == ("Value",)
 
 
+def test_an_earlier_stub_is_stood_in_for_too():
+    stub = "def unbroadcast(grad, shape):\n    raise NotImplementedError('Exercise 3.4: sum.')"
+    result = graded(notebook([*solution_cells("autograd"), stub]), "ada.ipynb")
+    assert of(result, "unbroadcast").not_done == "not done yet (Exercise 3.4: sum.)"
+    assert of(result, "matmul_gradients").follow_through == ("unbroadcast",)
+    others_full(result, "unbroadcast")
+
+
 def test_an_answer_that_is_wrong_by_itself_gains_nothing_by_it():
     wrong = ("grad +=", "grad ="), ("def train_on_moons(X,", "def train_on_moons(y_, X_, X,")
     result = graded(notebook(changed("autograd", *wrong)), "ada.ipynb")

@@ -14,6 +14,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import threading
 from pathlib import Path
 
@@ -122,12 +124,13 @@ class Listener:
 class Batch:
     """One run over all attacks, and what it left behind."""
 
-    def __init__(self, folder, arguments=()):
+    def __init__(self, folder, attacks=ATTACKS, python=sys.executable, arguments=()):
+        self.python = python
         self.project, self.home = folder / "project", folder / "home"
         self.submissions, self.out = folder / "submissions", folder / "out"
         self.scratch = folder / "scratch"
         for made in (self.project, self.home, self.submissions, self.scratch):
-            made.mkdir()
+            made.mkdir(exist_ok=True)
         skip = shutil.ignore_patterns("__pycache__")
         for part in ("course_lib", "solutions"):
             shutil.copytree(ROOT / part, self.project / part, ignore=skip)
@@ -142,7 +145,7 @@ class Batch:
         self.odd = odd_files(self.submissions) - honest
         for name in ODD_NAMES:
             (self.submissions / name).write_text(CHAIN)
-        for name in ATTACKS:
+        for name in attacks:
             shutil.copy(ROOT / "tests/hostile" / f"{name}.py", self.submissions)
         for again in ("neighbour_reads_message_2.py", "neighbour_reads_message_3.py"):
             shutil.copy(ROOT / "tests/hostile/neighbour_reads_message.py", self.submissions / again)
@@ -154,7 +157,7 @@ class Batch:
         self.grades = self.read()
 
     def grade(self, arguments):
-        command = [sys.executable, "-m", "course_lib.grading", "grade", "autograd"]
+        command = [self.python, "-m", "course_lib.grading", "grade", "autograd"]
         command += [self.submissions, self.out, "-j", "2"]
         command += ["--seconds", str(SECONDS), "--seed", str(SEED), *arguments]
         environment = os.environ | {
@@ -178,6 +181,14 @@ class Batch:
         ours = self.home / ".cache"  # where matplotlib keeps its list of fonts
         found = {path for path in found if not path.is_relative_to(ours) and path.is_file()}
         return {path: path.read_bytes() for path in found if path.stat().st_size < 2**24}
+
+    def leaked(self):
+        """The places whose canaries came back, in the results or on the terminal."""
+        came = [path.read_bytes() for path in self.out.rglob("*") if path.is_file()]
+        came += [self.run.stdout, self.run.stderr]
+        found = {word.decode() for data in came for word in CANARY.findall(data)}
+        assert found <= set(self.canaries.values())
+        return {place for place, word in self.canaries.items() if word in found}
 
     def read(self):
         grades = {}
@@ -242,12 +253,9 @@ def test_neighbours_have_the_grades_that_they_have_alone(batch, name, points):
 
 
 def test_no_canary_comes_back_but_from_what_is_visible(batch):
-    """Those in the two visible files come back, which shows that the attacks find what they can."""
-    came = [path.read_bytes() for path in batch.out.rglob("*") if path.is_file()]
-    came += [batch.run.stdout, batch.run.stderr]
-    found = {word.decode() for data in came for word in CANARY.findall(data)}
-    assert {place for place, word in batch.canaries.items() if word in found} == VISIBLE
-    assert len(found) == len(VISIBLE) and len(batch.canaries) > 15
+    """Those in the visible files come back, which shows that the attacks find what they can."""
+    assert batch.leaked() == VISIBLE
+    assert len(batch.canaries) > 15
 
 
 def test_no_attack_reached_anything_outside(batch):
@@ -296,3 +304,71 @@ def test_the_gradebook_has_a_row_for_each_and_no_formula(batch):
     assert head[0] == "student" and head[-2:] == ["total", "max"]
     assert len(rows) == len(batch.grades) + len(batch.odd)
     assert not [cell for row in rows for cell in row if cell.lstrip()[:1] in tuple("=+-@")]
+
+
+# --- without namespaces: root grades as another user, who may read whatever everybody may
+
+AS_ANOTHER_USER = [
+    *("secrets_in_files", "secrets_in_environment", "secrets_in_descriptors", "frame_walking"),
+    *("answer_from_checks", "garbage_walking", "fork_storm", "orphan", "raised_limits"),
+    *("daemon_process", "sockets", "exit_in_function", "endless_loop_in_function", "segfault"),
+    *("forged_frames", "patched_runner", "memory_hog_torch"),
+]
+NOBODY = 65534
+
+
+def python_for_all(folder):
+    """A Python that other users may run, with the packages of this one; skips without."""
+    site = sysconfig.get_path("purelib")
+    system = "/usr/bin/python3"
+    if os.geteuid() != 0:
+        pytest.skip("to grade as another user takes root")
+    if subprocess.run(["ls", site], user=NOBODY, capture_output=True).returncode:
+        pytest.skip(f"other users may not read {site}")
+    said = subprocess.getoutput(f"{system} --version")
+    if f"Python {sys.version_info.major}.{sys.version_info.minor}." not in said:
+        pytest.skip(f"{system} is not of the version of this Python")
+    subprocess.run([system, "-m", "venv", "--without-pip", folder], check=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "packages.pth").write_text(site)
+    return folder / "bin/python"
+
+
+@pytest.fixture(scope="module")
+def as_another_user():
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        python = python_for_all(folder / "python")
+        for private in ("home", "submissions", "out"):
+            (folder / private).mkdir(mode=0o700)
+        yield Batch(folder, AS_ANOTHER_USER, python, ["--isolation", "uid"])
+
+
+def test_as_another_user_an_attack_gains_nothing_either(as_another_user):
+    batch = as_another_user
+    assert batch.run.returncode == 0, batch.run.stderr.decode()[-2000:]
+    grades = {name: batch.grades[f"{name}.py"] for name in AS_ANOTHER_USER}
+    assert {name: grade.points for name, grade in grades.items()} == dict.fromkeys(grades, 0)
+    assert {grade.isolation for grade in batch.grades.values()} == {"uid"}
+    assert [batch.grades[f"{name}.ipynb"].points for name in ("aa_right", "zz_right")] == [55, 55]
+
+
+def test_another_user_reads_no_check_no_solution_and_no_neighbour(as_another_user):
+    closed = {place for place in as_another_user.canaries if "/checks/" in place} - VISIBLE
+    closed |= {"02_neuron.ipynb", "03_autograd.ipynb", "neighbour", "environment", ".secret"}
+    assert len(closed) > 8
+    assert as_another_user.leaked() & closed == set()
+
+
+def test_another_user_leaves_nothing_running(as_another_user):
+    assert as_another_user.left == []
+
+
+def test_another_user_is_refused_where_everybody_may_read_the_submissions(as_another_user):
+    batch = as_another_user
+    batch.submissions.chmod(0o755)
+    batch.out = batch.out.parent / "out2"
+    refused = batch.grade(["--isolation", "uid"])
+    assert refused.returncode == 2
+    assert f"run  chmod 700 {batch.submissions}" in refused.stderr.decode()

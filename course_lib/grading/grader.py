@@ -135,12 +135,14 @@ class _Grading:
         own = self._judged(exercise)
         uses = self.process.facts["uses"][exercise.name]
         wrong = tuple(n for n in uses if n in done and done[n].points < done[n].possible)
-        if own.points == own.possible or own.not_done or not wrong:
+        if own.points == own.possible or not wrong:
             return own
         self.process.put(_cells_for(self.job.chapter, wrong), list(wrong))
         through = self._judged(exercise, wrong)
         self.process.close()  # what has seen a right answer grades nothing else
-        return through if through.points > own.points else own
+        if through.points < own.points or through.lines == own.lines:
+            return own
+        return through  # its hints are about this exercise, not about an earlier one
 
     def _judged(self, exercise: Exercise, through: tuple[str, ...] = ()) -> ExerciseGrade:
         if missing := self.process.missing(exercise.name):
