@@ -1,11 +1,11 @@
 """A class whose grades are made of the real exercises: right answers, known mistakes, stubs."""
 
-import importlib
 import random
 from functools import cache
 
-from course_lib.checks.exercise import Report
-from course_lib.grading.records import ExerciseGrade, Grade, LineGrade, NotGraded
+from course_lib.grading.grader import nothing, record
+from course_lib.grading.records import Grade, NotGraded
+from course_lib.grading.view import exercises
 
 SEED = 20240917
 NOT_GRADED = (
@@ -15,37 +15,14 @@ NOT_GRADED = (
 )
 
 
-def exercises(chapter):
-    """The exercises of a chapter."""
-    return importlib.import_module(f"course_lib.checks.{chapter}").EXERCISES
-
-
-def hint_of(report: Report, line):
-    """What helps with a line that failed."""
-    known = report.mistake or line.mistake
-    return known.hint if known and line.status == "FAIL" else None
-
-
 @cache
 def graded(chapter, number, which, through=()):
     """An exercise answered rightly (-1), not at all (None), strangely (-2), or by a mistake."""
     exercise = exercises(chapter)[number]
-    about = (exercise.number, exercise.name, exercise.title, exercise.points)
     if which is None:
-        lines = tuple(LineGrade(test.name, test.points, "todo") for test in exercise.tests)
-        why = f"not done yet (Exercise {exercise.number}: {exercise.title}.)"
-        return ExerciseGrade(*about, lines, why)
+        return nothing(exercise, f"not done yet (Exercise {exercise.number}: {exercise.title}.)")
     answers = [*(m.answer for m in exercise.mistakes), lambda *args: 42.0, exercise.reference]
-    report = exercise.evaluate(answers[which])
-    found = dict.fromkeys(
-        known for x in report.lines if x.status == "FAIL" and (known := report.mistake or x.mistake)
-    )
-    lines = tuple(
-        LineGrade(x.test.name, x.test.points, x.status, x.message, hint_of(report, x))
-        for x in report.lines
-    )
-    names, hints = (tuple(getattr(m, what) for m in found) for what in ("name", "hint"))
-    return ExerciseGrade(*about, lines, None, names, hints, through)
+    return record(exercise, exercise.evaluate(answers[which]), through)
 
 
 def one(chapter, student, draw, skill=0.6, **more):

@@ -1,7 +1,8 @@
 """Grade a class: submissions run in a sandbox, and the values that come back are judged here.
 
-``python -m course_lib.grading grade NAME SUBMISSIONS OUT`` grades a folder of notebooks. The
-parts, in the order in which they may import one another: ``inside`` (what runs in the sandbox,
-beside the learner's code), ``records`` (what a grade is), ``sandbox``, ``grader`` (one
-submission), ``batch`` (a folder of them), ``reports`` (what is written) and ``__main__``.
+``python -m course_lib.grading grade NAME SUBMISSIONS OUT`` grades a folder of notebooks. From the
+inside out: ``inside`` runs beside the learner's code; ``view`` lays out what it may import;
+``sandbox`` starts and ends its processes; ``process`` is one submission's; ``grader`` judges what
+comes back, into ``records``; ``batch`` takes a folder; ``similar``, ``reports`` and ``pages`` make
+of the records what people read, and ``results`` writes it; ``gradescope`` is the other way in.
 """

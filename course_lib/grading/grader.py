@@ -146,15 +146,15 @@ class _Grading:
 
     def _judged(self, exercise: Exercise, through: tuple[str, ...] = ()) -> ExerciseGrade:
         if missing := self.process.missing(exercise.name):
-            return _nothing(exercise, missing)
+            return nothing(exercise, missing)
         cases = _cases(exercise, self.job.seed)
         outcomes = self._outcomes(exercise, cases)
         try:
             with LOCK, alike_everywhere():
                 report = exercise.judge(cases, outcomes)
         except Exception as error:  # values of a stranger: they cost this exercise, no more
-            return _nothing(exercise, f"could not be judged ({type(error).__name__})")
-        return _record(exercise, report, through)
+            return nothing(exercise, f"could not be judged ({type(error).__name__})")
+        return record(exercise, report, through)
 
     def _outcomes(self, exercise: Exercise, cases: list[list[tuple]]) -> list[list[Outcome]]:
         results, stopped = [], None
@@ -179,15 +179,26 @@ def _cases(exercise: Exercise, seed: int) -> list[list[tuple]]:
         return [[*visible, *hidden] for visible, hidden in both]
 
 
-def _nothing(exercise: Exercise, reason: str) -> ExerciseGrade:
+def nothing(exercise: Exercise, reason: str) -> ExerciseGrade:
+    """What is kept where there is nothing to judge."""
     lines = tuple(LineGrade(test.name, test.points, "todo") for test in exercise.tests)
     about = (exercise.number, exercise.name, exercise.title, exercise.points)
     return ExerciseGrade(*about, lines, not_done=reason)
 
 
-def _record(exercise: Exercise, report: Report, through: tuple[str, ...]) -> ExerciseGrade:
+def record(exercise: Exercise, report: Report, through: tuple[str, ...] = ()) -> ExerciseGrade:
+    """What is kept of a report.
+
+    Args:
+        exercise: the one that was judged.
+        report: on an answer to it.
+        through: earlier answers that right ones stood in for.
+
+    Returns:
+        The grade of the exercise.
+    """
     if report.not_done is not None:
-        return _nothing(exercise, f"not done yet ({report.not_done})")
+        return nothing(exercise, f"not done yet ({report.not_done})")
     found = dict.fromkeys(filter(None, map(report.named, report.lines)))
     lines = [
         LineGrade(x.test.name, x.test.points, x.status, x.message, report.hint(x))

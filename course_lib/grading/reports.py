@@ -137,15 +137,9 @@ def _overall(grade: Grade) -> str:
 def follow_through(exercise: ExerciseGrade) -> str:
     """The sentence for an exercise in which right ones stood in for earlier answers."""
     *others, last = (f"`{name}`" for name in exercise.follow_through)
-    if others:
-        return (
-            f"Your {', '.join(others)} and {last} are not right yet, so this exercise was also "
-            "tried with right ones in their place; the better result counts."
-        )
-    return (
-        f"Your {last} is not right yet, so this exercise was also tried with a right one in its "
-        "place; the better result counts."
-    )
+    names = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+    ones = "right ones in their place" if others else "a right one in its place"
+    return f"Your {names} not right yet, so this exercise was also tried with {ones}; that counts."
 
 
 def gradebook(

@@ -9,8 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from . import batch, pages, reports, similar, view
+from . import batch, pages, reports, view
 from .records import Grade, NotGraded
+from .similar import pairs
 
 SUMMARY = "grading.json"  # what a folder of results says of itself
 SHOWN = 10  # files without a grade that the terminal lists
@@ -113,7 +114,7 @@ def _write_tables(
 
 
 def _write_similar(out: Path, grades: list[Grade]) -> None:
-    reports.write(out / "similar.html", pages.similar_page(similar.pairs(grades)))
+    reports.write(out / "similar.html", pages.similar_page(pairs(grades)))
 
 
 def _about(
