@@ -10,7 +10,8 @@ NEWEST := .venv-newest/bin/python
 # What needs the library alone: the test file of each of its modules, the exercises, the studies.
 LIBRARY := $(wildcard $(patsubst course_lib/%.py,tests/test_%.py,$(wildcard course_lib/*.py)))
 LIBRARY += tests/test_checks.py tests/test_values.py tests/test_studies.py tests/test_setup.py
-LIBRARY += $(wildcard tests/test_*_checks.py tests/test_grading*.py)
+LIBRARY += $(wildcard tests/test_*_checks.py)
+LIBRARY += $(patsubst %,tests/test_grading_%.py,wire grader batch hostile)
 PYTEST := -m pytest -n $(JOBS) --dist loadfile
 # A folder of data becomes an absolute path, because nbval runs in a notebook's folder. By the shell:
 # make's own functions split a path at its spaces.

@@ -109,7 +109,10 @@ def test_seeds_are_drawn_anew():
     [
         (["grade", "autogrd", "{in}", "{out}"], "there is no chapter 'autogrd'; there are autogra"),
         (["grade", "autograd", "{in}/none", "{out}"], "is no folder"),
-        (["grade", "autograd", "{in}", "{in}"], "has other things in it"),
+        (["grade", "autograd", "{in}", "{in}"], "lies within"),
+        (["grade", "autograd", "{in}", "{in}/out"], "lies within"),
+        (["grade", "autograd", "{in}", "{in}/../other"], "has other things in it"),
+        (["grade", "autograd", "{in}/../empty", "{out}"], "is empty; put the notebooks in it"),
         (["grade", "autograd", "{in}", "{out}", "--executor", "spark://x"], "expected dask://"),
         (
             ["grade", "autograd", "{in}", "{out}", "--executor", "dask://127.0.0.1:9"],
@@ -119,6 +122,9 @@ def test_seeds_are_drawn_anew():
 )
 def test_wrong_words_end_with_2_and_what_to_do(folder, capsys, words, said):
     out = folder.parent / "out"
+    (folder.parent / "empty").mkdir()
+    (folder.parent / "other").mkdir()
+    (folder.parent / "other" / "diary.txt").touch()
     assert run(*[word.format(**{"in": folder, "out": out}) for word in words]) == 2
     assert said in capsys.readouterr().err
 
@@ -128,7 +134,7 @@ def test_numbers_below_one_are_refused(folder, capsys, words):
     with pytest.raises(SystemExit) as stopped:
         main(["grade", "autograd", str(folder), "out", *words])
     assert stopped.value.code == 2
-    assert "expected a number above 0" in capsys.readouterr().err
+    assert "is not above 0" in capsys.readouterr().err
 
 
 def test_without_a_sandbox_nothing_is_graded_and_no_zero_is_written(folder):
@@ -195,6 +201,21 @@ class TestGraded:
         one, two = ((out / "gradebook.csv").read_bytes() for out in outs)
         assert one == two
 
+    def test_after_a_start_that_failed_the_same_command_works(self, folder, monkeypatch):
+        out = folder.parent / "out"
+        with monkeypatch.context() as without:
+            without.setenv("PATH", str(folder))
+            assert run("grade", "autograd", folder, out, "--isolation", "namespaces") == 2
+        assert run("grade", "autograd", folder, out, "--isolation", "namespaces") == 0
+
+    def test_a_summary_that_cannot_be_read_is_named(self, folder, capsys):
+        out = folder.parent / "out"
+        run("grade", "autograd", folder, out)
+        for broken in ('{"chap', "[]", '{"chapter": "autograd"}'):
+            (out / "grading.json").write_text(broken)
+            assert run("grade", "autograd", folder, out, "--resume") == 2
+            assert "grading.json cannot be read" in capsys.readouterr().err
+
     def test_results_are_never_overwritten(self, folder, capsys):
         out = folder.parent / "out"
         run("grade", "autograd", folder, out)
@@ -239,11 +260,14 @@ class TestGraded:
         out = folder.parent / "out"
         command = [sys.executable, "-m", "course_lib.grading", "grade", "autograd", folder, out]
         first = subprocess.Popen([*command, "-j", "1"], stderr=subprocess.PIPE, text=True)
-        while len(list(out.glob("learners/*/results.json"))) < 4:
-            assert first.poll() is None
-            time.sleep(0.05)
-        first.send_signal(signal.SIGINT)
-        _, said = first.communicate(timeout=60)
+        try:
+            while len(list(out.glob("learners/*/results.json"))) < 4:
+                assert first.poll() is None
+                time.sleep(0.05)
+            first.send_signal(signal.SIGINT)
+            _, said = first.communicate(timeout=60)
+        finally:
+            first.kill()
         assert first.returncode == 130
         assert "--resume goes on from there" in said
         kept = {p: p.stat().st_mtime_ns for p in out.glob("learners/*/results.json")}
@@ -359,7 +383,7 @@ def test_an_upload_gets_no_result_where_nothing_can_be_graded(tmp_path, monkeypa
         raise SandboxError("not here")
 
     monkeypatch.setattr(Sandbox, "_start", refuse)
-    grader._sandbox.cache_clear()
+    grader.close()
     upload = tmp_path / "submission"
     upload.mkdir()
     (upload / "ada.py").write_text(CHAIN)

@@ -119,11 +119,16 @@ def test_the_same_seed_gives_the_same_grade_and_messages():
 
 
 def test_another_seed_asks_for_other_inputs():
-    wrong = script("SEEN = []\ndef chain(paths):\n    SEEN.append(paths)\n    return SEEN")
-    job = Job("autograd", "ada.py", wrong, SEED)
-    asked = {seed: EXERCISES[0].cases(seed) for seed in (0, SEED, SEED + 1)}
-    assert asked[SEED] != asked[SEED + 1]
-    assert isinstance(grade(job), Grade)
+    """This answer tells the first input that it has not seen before."""
+    first, *_ = EXERCISES[0].tests
+    known = {
+        repr(args[0]): float(EXERCISES[0].reference(*args)) for args in EXERCISES[0].cases(0)[0]
+    }
+    spy = f"KNOWN = {known!r}\ndef chain(paths):\n    return KNOWN[repr(paths)]"
+    told = [of(grade(Job("autograd", "a.py", script(spy), seed)), "chain") for seed in (SEED, 5)]
+    lines = [exercise.lines[0] for exercise in told]
+    assert [(line.name, line.status) for line in lines] == [(first.name, "FAIL")] * 2
+    assert lines[0].message != lines[1].message
 
 
 # ---- trouble costs only itself
@@ -148,7 +153,7 @@ def test_trouble_in_a_cell_costs_nothing_but_the_cell(trouble):
     result = graded(notebook([*cells[:3], trouble, *cells[3:]]), "ada.ipynb", seconds=5)
     others_full(result)
     (failed,) = result.cells
-    assert failed.startswith("cell 4: ")
+    assert failed.startswith("code cell 4: ")
 
 
 @pytest.mark.parametrize("trouble", list(TROUBLE.values())[:-1], ids=list(TROUBLE)[:-1])
@@ -165,7 +170,9 @@ def test_a_loop_for_some_inputs_keeps_what_was_paid_before():
     result = of(graded(script(source), seconds=1), "chain")
     assert 0 < result.points < result.possible
     failed = [line.message for line in result.lines if line.status == "FAIL"]
-    assert "was stopped after" in failed[0]
+    said, _, given = failed[0].partition("\n")
+    assert said == "was stopped after the 1 s that a cell or an exercise may take"
+    assert given == "for paths = ((),)"  # the very input that it loops on
 
 
 def test_every_answer_loops_and_the_grade_still_comes():
@@ -178,16 +185,29 @@ def test_every_answer_loops_and_the_grade_still_comes():
 def test_a_hundred_cells_that_loop_are_given_up_after_the_time_of_a_dozen():
     result = graded(script(*["while True: pass"] * 100, RIGHT_CHAIN), seconds=0.2)
     assert result.points == 0
-    assert "all of it took" in of(result, "chain").not_done
+    assert "the 2.4 s that a submission may take in all" in of(result, "chain").not_done
     assert result.seconds < 10
 
 
 def test_a_cell_that_fails_is_named_where_its_exercise_is_missing():
     result = graded(script("1 / 0\n" + RIGHT_CHAIN, RIGHT_SLOPES))
     assert of(result, "chain").not_done == (
-        "not defined: cell 1 failed (ZeroDivisionError: division by zero (line 1))"
+        "not defined: code cell 1 failed (ZeroDivisionError: division by zero (line 1))"
     )
     assert of(result, "local_slopes").points == POINTS["local_slopes"]
+
+
+def test_cells_are_counted_as_a_reader_counts_code_cells():
+    cells = [markdown("# Hello"), code("x = 1"), code("  "), markdown("then"), code("1 / 0")]
+    assert graded(saved([*cells, code(RIGHT_CHAIN)]), "a.ipynb").cells[0].startswith("code cell 3:")
+    percent = "# %% [markdown]\n# Hello\n# %%\nx = 1\n# %%\n1 / 0\n# %%\n" + RIGHT_CHAIN
+    assert graded(percent.encode()).cells[0].startswith("code cell 2:")
+
+
+def test_a_magic_that_times_a_statement_runs_it():
+    lines = ["%time x = 3\n", "%matplotlib inline\n", "!ls\n", "assert x == 3\n"]
+    result = graded(saved([code(*lines), code(RIGHT_CHAIN)]), "a.ipynb")
+    assert result.cells == ()
 
 
 def test_a_script_without_markers_fails_by_statement():
@@ -229,17 +249,21 @@ def test_an_answer_that_is_wrong_by_itself_gains_nothing_by_it():
 
 
 def test_what_has_seen_a_right_answer_grades_nothing_else():
-    """`backward_pass` takes its points from a right `chain` only if one lies about."""
+    """The second exercise meets the right first one that stands in; the third finds none of it."""
     spy = (
         "import gc\n"
         "def chain(paths):\n    return 0.0\n"
-        "def local_slopes(op, a, b):\n    return chain(((1.0,),))\n"
-        "def backward_pass(inputs, slopes):\n"
-        "    found = [f for f in gc.get_objects() if getattr(f, '__module__', '') == 'right']\n"
-        "    raise Exception(f'found {len(found)}')\n"
+        "def found():\n"
+        "    return [f for f in gc.get_objects() if getattr(f, '__module__', '') == 'right']\n"
+        "def local_slopes(op, a, b):\n"
+        "    raise Exception(f'found {len(found())} {chain(((2.0,),))}')\n"
+        "def backward_pass(inputs, slopes):\n    raise Exception(f'found {len(found())}')\n"
     )
     result = graded(script(spy))
-    assert "found 0" in of(result, "backward_pass").lines[0].message
+    met = of(result, "local_slopes")
+    assert met.follow_through == ("chain",)
+    assert met.lines[0].message.startswith("raised Exception: found 1 2.0")
+    assert "raised Exception: found 0" in of(result, "backward_pass").lines[0].message
 
 
 # ---- files of all kinds
@@ -404,3 +428,28 @@ def test_an_outcome_of_the_right_form_is_taken():
     came = process._outcome(GOOD | {"error": "raised\n\x1b[31m" + "x" * 9000, "changed": (0, 1)}, 2)
     assert (came.value, came.changed) == (1.0, (0, 1))
     assert came.error.startswith("raised [31mxxx") and len(came.error) < 2100
+
+
+def test_the_digest_of_the_checks_is_of_what_decides_on_points(monkeypatch, tmp_path):
+    def digest():
+        grader.digest_of_checks.cache_clear()
+        return grader.digest_of_checks("autograd")
+
+    before = digest()
+    assert digest() == before
+    changed = tmp_path / "solutions.ipynb"
+    changed.write_text(grader.solutions_path("autograd").read_text() + " ")
+    monkeypatch.setattr(grader, "solutions_path", lambda chapter: changed)
+    assert digest() != before
+    grader.digest_of_checks.cache_clear()
+
+
+def test_a_dead_fork_server_costs_a_second_start_and_no_grade():
+    grader.close()
+    assert points(graded(script(RIGHT_CHAIN)))["chain"] == POINTS["chain"]
+    (sandbox,) = grader.SANDBOXES.values()
+    sandbox.server.kill()
+    sandbox.server.wait()
+    assert points(graded(script(RIGHT_CHAIN)))["chain"] == POINTS["chain"]
+    (fresh,) = grader.SANDBOXES.values()
+    assert fresh is not sandbox

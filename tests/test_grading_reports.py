@@ -15,10 +15,9 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import numpy as np
 import pytest
+from browser import FAINT, MODES, chromium
 from bs4 import BeautifulSoup
 from graded_class import NOT_GRADED, SEED, a_class, exercises, graded, one
-from needs import needs
-from test_pages import CHROMIUM, FAINT, FLAGS, MODES
 
 from course_lib.grading import pages, reports, similar
 from course_lib.grading.records import Grade, NotGraded
@@ -483,12 +482,8 @@ def test_the_templates_come_with_the_package():
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    needs("browser", bool(CHROMIUM), "there is no Chromium: install the package `chromium`")
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.mark.parametrize(("theme", "width"), MODES)

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import shutil
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from browser import FAINT, GROUND, MODES, chromium
 from bs4 import BeautifulSoup
 from needs import needs
 from PIL import Image
@@ -24,12 +24,7 @@ from tools.page import script_weight
 from tools.serve import make_server
 
 HTML = Path(os.environ.get("BOOK_HTML", Path(__file__).parents[1] / "_build" / "html"))
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
-FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
-FLAGS += ["--disable-sync", "--no-first-run", "--force-color-profile=srgb"]
 SCRIPT_BUDGET = 60_000  # bytes (gz) of script a page may load
-MODES = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
 
 PAGES = sorted(
     str(path.relative_to(HTML)) for path in HTML.rglob("*.html") if "_static" not in path.parts
@@ -59,12 +54,8 @@ def server(built):
 @pytest.fixture(scope="session")
 def browser(built):
     """One Chromium for all tests."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    needs("browser", bool(CHROMIUM), "there is no Chromium: install the package `chromium`")
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -85,52 +76,6 @@ def table(request):
 
 
 # --- in the browser ----------------------------------------------------------------------------
-
-# Effective ground of an element: the first opaque background on the way up.
-GROUND = """
-const parse = c => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-const ground = e => {
-  const layers = [], white = [255, 255, 255];
-  for (; e; e = e.parentElement) {
-    const c = parse(getComputedStyle(e).backgroundColor);
-    const a = c[3] === undefined ? 1 : c[3];
-    if (a > 0) layers.push([c, a]);
-    if (a === 1) break;
-  }
-  return layers.reduceRight((g, [c, a]) => g.map((v, i) => v * (1 - a) + c[i] * a), white);
-};
-"""
-
-# Texts below the contrast of WCAG AA (4.5, or 3 where they are large).
-FAINT = (
-    "() => {"
-    + GROUND
-    + """
-  const light = c => { const [r, g, b] = c.map(v => { v /= 255;
-    return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const faint = new Map();
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let n; (n = walk.nextNode());) {
-    const e = n.parentElement;
-    if (!n.data.trim() || e.closest("script, style, noscript, option, .katex-mathml, .headerlink"))
-      continue;
-    if (!e.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
-    const s = getComputedStyle(e), g = ground(e);
-    const c = parse(e.closest("svg") && s.fill !== "none" ? s.fill : s.color);
-    const a = c[3] === undefined ? 1 : c[3];
-    const [x, y] = [light(g), light(g.map((v, i) => v * (1 - a) + c[i] * a))];
-    const ratio = (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);
-    const size = parseFloat(s.fontSize);
-    const large = size >= 24 || (size >= 18.66 && +s.fontWeight >= 700);
-    if (ratio < (large ? 3 : 4.5)) {
-      const where = e.closest("[class]")?.getAttribute("class");
-      faint.set(`${where}: ${n.data.trim().slice(0, 30)}`, +ratio.toFixed(2));
-    }
-  }
-  return [...faint];
-}"""
-)
 
 # Move every control of the page to its ends and back; open what opens.
 MOVE_ALL = """() => {

@@ -3,8 +3,8 @@
 Both grade the same 30 honest submissions (tools/benchmark_class.py), in turns, two at a time, and
 must agree on every grade. Otter runs without Docker by its Python API, the cheapest of its ways:
 `otter run`, which loads otter anew for each submission, takes about 40 % more CPU seconds.
-Neither of the two has a sandbox; ours does. With `flat=yes` our grader alone takes a class of
-1,000: does its memory grow?
+None of otter's ways here has a sandbox; ours has one. With `flat=yes` our grader alone takes a
+class of 1,000: does its memory grow?
 """
 
 import argparse

@@ -1,22 +1,34 @@
-"""The command line of the grader: ``python -m course_lib.grading --help``."""
+"""Grade the notebooks of a class in a sandbox: gradebook, feedback and overview."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from . import batch, grader, gradescope, results
-from .sandbox import NAMESPACES, UID, SandboxError
-from .view import UnknownChapter
+try:
+    from . import batch, grader, gradescope, results
+    from .sandbox import NAMESPACES, UID, SandboxError
+    from .view import UnknownChapter
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing}; the grader needs more than the course: pip install 'course-lib[grading]'")
 
 GRADED, NOT_SAFE, INTERRUPTED = 0, 2, 130  # exit codes
 GOES_ON = "What is graded is kept; the same command with --resume goes on from there."
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0 when done, 2 when nothing could be graded safely."""
+    """Run a command.
+
+    Args:
+        words: of the command line; by default those of this process.
+
+    Returns:
+        The exit code: 0 when done, 2 when something is wrong with the words, the folders or the
+        sandbox, 130 when interrupted.
+    """
     arguments = _parser().parse_args(words)
     try:
         arguments.run(arguments)
@@ -40,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("chapter", help="such as autograd")
     grade.add_argument("submissions", type=Path, help="a folder of .ipynb or .py files")
     grade.add_argument("out", type=Path, help="a folder for the results, made if missing")
-    grade.add_argument("-j", "--jobs", type=_positive(int), default=2, help="processes (default 2)")
+    grade.add_argument(
+        "-j", "--jobs", type=_positive(int), default=2, help="submissions at once (default 2)"
+    )
     grade.add_argument("--resume", action="store_true", help="go on where an earlier run stopped")
     grade.add_argument("--seed", type=_positive(int), help="of the hidden inputs (default: drawn)")
     grade.add_argument(
@@ -61,11 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(kind: type) -> type:
+def _positive(kind: type) -> Callable[[str], float]:
     def positive(word: str) -> float:
         number = kind(word)
         if not 0 < number < batch.SEEDS:
-            raise argparse.ArgumentTypeError(f"is {word}; expected a number above 0")
+            raise argparse.ArgumentTypeError(f"{word} is not above 0 and below {batch.SEEDS:,}")
         return number
 
     return positive

@@ -146,7 +146,7 @@ def run(
         SandboxError: when a worker has no sandbox; what is graded by then stands.
     """
     to_do = iter(paths)
-    with _workers(settings) as pool:
+    with _workers(settings) as (pool, slots):
         waiting: dict[Future, str] = {}
         while True:
             for path in to_do:
@@ -160,7 +160,7 @@ def run(
                     yield old
                     continue
                 waiting[pool.submit(grader.grade, _job(path, data, settings))] = path.name
-                if len(waiting) >= AHEAD * settings.jobs:
+                if len(waiting) >= AHEAD * slots:
                     break
             if not waiting:
                 return
@@ -176,7 +176,7 @@ def _result(future: Future, file: str) -> Grade | NotGraded:
     except SandboxError:
         raise
     except Exception as error:
-        return NotGraded(file, f"could not be graded, the grader failed: {error!r}")
+        return NotGraded(file, f"could not be graded, the grader failed: {error!r}", ours=True)
 
 
 def _job(path: Path, data: bytes, settings: Settings) -> grader.Job:
@@ -192,23 +192,26 @@ def _job(path: Path, data: bytes, settings: Settings) -> grader.Job:
 
 
 @contextmanager
-def _workers(settings: Settings) -> Iterator[Executor]:
-    """Threads of this process, or a cluster. After an error nobody waits for what is at work.
+def _workers(settings: Settings) -> Iterator[tuple[Executor, int]]:
+    """Threads of this process, or a cluster, and how many jobs they do at once.
 
     Threads suffice: the answers run in processes of their own, and judging them takes less time.
+    After an error nobody waits for what is at work.
     """
-    local = settings.executor is None
     with ExitStack() as stack:
-        pool = ThreadPoolExecutor(settings.jobs) if local else _cluster(settings.executor, stack)
+        if settings.executor is None:
+            pool, slots = ThreadPoolExecutor(settings.jobs), settings.jobs
+        else:
+            pool, slots = _cluster(settings.executor, stack)
         try:
-            yield pool
+            yield pool, slots
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         pool.shutdown()
 
 
-def _cluster(address: str, stack: ExitStack) -> Executor:
+def _cluster(address: str, stack: ExitStack) -> tuple[Executor, int]:
     if not address.startswith(DASK):
         raise BatchError(f"--executor is {address}; expected {DASK}host:port")
     try:
@@ -219,4 +222,6 @@ def _cluster(address: str, stack: ExitStack) -> Executor:
         client = stack.enter_context(Client(address.removeprefix(DASK), timeout=10))
     except OSError as error:
         raise BatchError(f"no scheduler answers at {address}: {error}") from error
-    return client.get_executor(pure=False)
+    if not (slots := sum(client.nthreads().values())):
+        raise BatchError(f"the cluster at {address} has no workers; start some: dask worker ...")
+    return client.get_executor(pure=False), slots

@@ -22,7 +22,8 @@ from .records import ExerciseGrade, Grade, LineGrade, NotGraded
 from .sandbox import Gone, Sandbox, Stopped
 
 LOCK = threading.RLock()  # around what is one for all threads: judging changes settings of Python
-OPEN: list[Sandbox] = []
+SANDBOXES: dict[tuple, Sandbox] = {}
+NOT_CALLED = Outcome(error="was not called any more, after what happened above")
 VISIBLE = 0  # the seed of the inputs that `check` uses
 
 
@@ -52,28 +53,34 @@ def grade(job: Job) -> Grade | NotGraded:
         SandboxError: when the sandbox does not start; nothing may be graded then.
     """
     for _ in range(2):
-        with LOCK:
-            sandbox = _sandbox(job.chapter, job.isolation, job.private)
+        sandbox = _sandbox(job)
         with suppress(Gone):
             return _Grading(job, sandbox).grade()
-        with LOCK:
-            _sandbox.cache_clear()
-    return NotGraded(job.file, "its process ended the sandbox itself, twice")
+        _forget(sandbox)
+    return NotGraded(job.file, "ended the whole sandbox, twice", ours=True)
 
 
-@cache
-def _sandbox(chapter: str, isolation: str | None, private: tuple[str, ...]) -> Sandbox:
-    """The sandbox of this process, started once and shared by its threads."""
-    sandbox = Sandbox(chapter, isolation, [Path(folder) for folder in private])
-    OPEN.append(sandbox)
-    return sandbox
+def _sandbox(job: Job) -> Sandbox:
+    """The sandbox for a job, started once and shared by the threads of this process."""
+    key = (job.chapter, job.isolation, job.private)
+    with LOCK:
+        if key not in SANDBOXES:
+            SANDBOXES[key] = Sandbox(job.chapter, job.isolation, [Path(p) for p in job.private])
+        return SANDBOXES[key]
+
+
+def _forget(sandbox: Sandbox) -> None:
+    with LOCK:
+        for key in [key for key, known in SANDBOXES.items() if known is sandbox]:
+            SANDBOXES.pop(key).close()
 
 
 @atexit.register
 def close() -> None:
     """End all sandboxes of this process, and what is at work in them."""
-    while OPEN:
-        OPEN.pop().close()
+    with LOCK:
+        while SANDBOXES:
+            SANDBOXES.popitem()[1].close()
 
 
 def digest(content: bytes) -> str:
@@ -83,8 +90,17 @@ def digest(content: bytes) -> str:
 
 @cache
 def digest_of_checks(chapter: str) -> str:
-    """A hash of all that decides on points."""
-    files = [*(view.LIBRARY / "checks").glob("*.py"), *Path(__file__).parent.rglob("*.py")]
+    """Make a hash of what decides on points.
+
+    Args:
+        chapter: whose solutions stand in for wrong answers.
+
+    Returns:
+        The hash of the checks, the solutions, and how answers are called and judged.
+    """
+    here = Path(__file__).parent
+    files = [*(view.LIBRARY / "checks").glob("*.py"), *(here / "inside").glob("*.py")]
+    files += [here / "grader.py", here / "process.py", solutions_path(chapter)]
     together = hashlib.sha256(chapter.encode())
     for path in sorted(files):
         together.update(path.read_bytes())
@@ -106,7 +122,9 @@ class _Grading:
                 self.sandbox, job.file, job.content, names, job.seconds, job.seed
             )
         except Stopped as reason:
-            return NotGraded(job.file, f"could not be read: its process {one_line(reason)}")
+            return NotGraded(
+                job.file, f"could not be read: its process {one_line(reason)}", ours=True
+            )
         facts = self.process.facts
         try:
             if facts["unreadable"]:
@@ -131,13 +149,14 @@ class _Grading:
         )
 
     def _exercise(self, exercise: Exercise, done: dict[str, ExerciseGrade]) -> ExerciseGrade:
-        """The grade with the learner's own earlier answers, or a better one with right ones."""
+        """The grade with the learner's own earlier answers, or with right ones if no lower."""
         own = self._judged(exercise)
         uses = self.process.facts["uses"][exercise.name]
         wrong = tuple(n for n in uses if n in done and done[n].points < done[n].possible)
         if own.points == own.possible or not wrong:
             return own
-        self.process.put(_cells_for(self.job.chapter, wrong), list(wrong))
+        if not self.process.put(_cells_for(self.job.chapter, wrong), list(wrong)):
+            return own
         through = self._judged(exercise, wrong)
         self.process.close()  # what has seen a right answer grades nothing else
         if through.points < own.points or through.lines == own.lines:
@@ -157,18 +176,21 @@ class _Grading:
         return record(exercise, report, through)
 
     def _outcomes(self, exercise: Exercise, cases: list[list[tuple]]) -> list[list[Outcome]]:
-        results, stopped = [], None
+        """The outcome of each call; none is made after one that ended the process."""
+        results, stopped = [], False
         deadline = time.monotonic() + self.job.seconds
         for test, group in zip(exercise.tests, cases, strict=True):
+            came: list[Outcome] = []
             if not stopped:
-                left, probe = deadline - time.monotonic(), test.probe.__name__
                 try:
-                    results.append(self.process.call(exercise.name, probe, group, left))
-                    continue
+                    for outcome in self.process.call(
+                        exercise.name, test.probe.__name__, group, deadline
+                    ):
+                        came.append(outcome)
                 except Stopped as reason:
-                    stopped = one_line(reason)
-            results.append([Outcome(error=stopped)] * len(group))
-            stopped = "was not called any more, after what happened above"
+                    came.append(Outcome(error=one_line(reason)))
+                    stopped = True
+            results.append([*came, *[NOT_CALLED] * (len(group) - len(came))])
         return results
 
 

@@ -10,6 +10,7 @@ from string import Template
 
 from . import batch, grader, reports, view
 from .records import NotGraded
+from .sandbox import SandboxError
 
 NEEDED = (
     *("numpy", "matplotlib", "scikit-learn", "ipywidgets", "ipython", "tqdm"),
@@ -18,7 +19,7 @@ NEEDED = (
 TEMPLATES = Path(__file__).parent / "templates"
 COURSE = "course/"  # where the library lies in the archive
 DATE = (2020, 1, 1, 0, 0, 0)  # of every entry, so that the same sources make the same bytes
-LEFT_OUT = {"__pycache__", "results"}
+LEFT_OUT = {"__pycache__", "results", "solutions", "studies"}
 
 
 def write_archive(chapter: str, path: Path) -> None:
@@ -36,23 +37,23 @@ def write_archive(chapter: str, path: Path) -> None:
     entries = {
         "setup.sh": _filled("setup.sh", words),
         "run_autograder": _filled("run_autograder", words),
-        "requirements.txt": "".join(f"{name}=={version(name)}\n" for name in NEEDED),
-        f"{COURSE}course_lib/solutions/{solutions.name}": solutions.read_text(encoding="utf-8"),
+        "requirements.txt": "".join(f"{name}=={version(name)}\n" for name in NEEDED).encode(),
+        f"{COURSE}course_lib/solutions/{solutions.name}": solutions.read_bytes(),
     }
     for file in sorted(view.LIBRARY.rglob("*")):
         inside = file.relative_to(view.LIBRARY.parent)
-        if file.is_file() and not LEFT_OUT.intersection(inside.parts) and file != solutions:
-            entries[COURSE + inside.as_posix()] = file.read_text(encoding="utf-8")
+        if file.is_file() and not LEFT_OUT.intersection(inside.parts):
+            entries[COURSE + inside.as_posix()] = file.read_bytes()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in entries.items():
+        for name, content in entries.items():
             entry = zipfile.ZipInfo(name, DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = (0o755 if text.startswith("#!") else 0o644) << 16
-            archive.writestr(entry, text)
+            entry.external_attr = (0o755 if content.startswith(b"#!") else 0o644) << 16
+            archive.writestr(entry, content)
 
 
-def _filled(name: str, words: dict[str, str]) -> str:
-    return Template((TEMPLATES / name).read_text(encoding="utf-8")).substitute(words)
+def _filled(name: str, words: dict[str, str]) -> bytes:
+    return Template((TEMPLATES / name).read_text(encoding="utf-8")).substitute(words).encode()
 
 
 def grade_upload(chapter: str, submission: Path, results: Path) -> None:
@@ -64,7 +65,7 @@ def grade_upload(chapter: str, submission: Path, results: Path) -> None:
         results: the file to write.
 
     Raises:
-        SandboxError: when nothing can be graded safely; no file is written then, which Gradescope
+        SandboxError: when it cannot be graded safely; no file is written then, which Gradescope
             shows as a failure of the autograder, not as a grade.
     """
     files, others = batch.listing(submission)
@@ -79,6 +80,8 @@ def grade_upload(chapter: str, submission: Path, results: Path) -> None:
         private=(str(submission.resolve()), str(results.parent.resolve())),
     )
     result = grader.grade(job)
+    if isinstance(result, NotGraded) and result.ours:
+        raise SandboxError(f"{result.file} {result.reason}")
     if isinstance(result, NotGraded):
         reports.write(results, json.dumps(_refusal([], [result])))
     else:
@@ -87,5 +90,5 @@ def grade_upload(chapter: str, submission: Path, results: Path) -> None:
 
 def _refusal(files: list[Path], others: list[NotGraded]) -> dict:
     said = [f"{entry.file} {entry.reason}" for entry in others] + [path.name for path in files]
-    found = "; ".join(said) or "nothing"
+    found = reports.legal("; ".join(said)) or "nothing"
     return {"score": 0, "output": f"Upload one notebook (.ipynb) or .py file. Found: {found}."}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..checks.probes import Outcome
-from .sandbox import Child, Sandbox, Stopped
+from .sandbox import Child, Late, Sandbox, Stopped
 
 MANY = 12  # a submission may take so many times what one cell or exercise may
 LONGEST = 2000  # characters of a message that come back
@@ -56,25 +56,23 @@ class Process:
         self.child = self.sandbox.fork(self.content.numpy().tobytes())
         return self._ask("read", content=self.content, ending=self.ending, names=self.names)
 
-    def _ask(self, do: str, seconds: float | None = None, **message: Any) -> dict[str, Any]:
-        """The reply, which must have the form that we know; a process without one is over."""
-        seconds = self.seconds if seconds is None else seconds
-        left = min(seconds, self.deadline - time.monotonic())
+    def _ask(self, do: str, **message: Any) -> dict[str, Any]:
+        """The reply of the process; one that does not reply is over."""
+        return self._reply(lambda left: self.child.ask({"do": do, **message}, left), self.seconds)
+
+    def _reply(self, wait: Callable[[float], dict[str, Any]], seconds: float) -> dict[str, Any]:
+        left = self.deadline - time.monotonic()
         try:
-            reply = self.child.ask({"do": do, **message}, left)
+            return wait(min(seconds, left))
+        except Late:
+            self.child = self.defined = None
+            limit = f"the {self.seconds:g} s that a cell or an exercise may take"
+            if left < seconds:
+                limit = f"the {MANY * self.seconds:g} s that a submission may take in all"
+            raise Stopped(f"was stopped after {limit}") from None
         except Stopped:
             self.child = self.defined = None
-            if time.monotonic() < self.deadline:
-                raise
-            all_of_it = f"was stopped: all of it took {MANY * self.seconds:.3g} s"
-            raise Stopped(all_of_it) from None
-        if not isinstance(reply, dict):
-            raise self._unfit()
-        return reply
-
-    def _unfit(self) -> Stopped:
-        self.close()
-        return Stopped("sent what is no answer")
+            raise
 
     def _ready(self) -> None:
         """A process in which all cells have run that can."""
@@ -116,48 +114,59 @@ class Process:
             return None
         place = self.facts["places"].get(name)
         why = (self.errors | self.left_out).get(place)
-        return f"not defined: cell {place + 1} failed ({why})" if why else "not defined"
+        return f"not defined: code cell {place + 1} failed ({why})" if why else "not defined"
 
-    def call(self, name: str, probe: str, group: Sequence[tuple], seconds: float) -> list[Outcome]:
+    def call(
+        self, name: str, probe: str, group: Sequence[tuple], deadline: float
+    ) -> Iterator[Outcome]:
         """Call an answer.
 
         Args:
             name: of the exercise.
             probe: a function of course_lib.checks.probes, by its name.
             group: the arguments of each call.
-            seconds: the longest that all calls may take.
+            deadline: for all calls, by time.monotonic().
 
-        Returns:
+        Yields:
             The outcome of each call.
 
         Raises:
-            Stopped: when its process ended over it.
+            Stopped: when its process ended over the next one.
         """
         self._ready()
-        calls = list(group)
-        reply = self._ask("call", seconds, name=name, probe=probe, calls=calls, seed=self.seed)
-        outcomes = reply.get("outcomes")
-        if not isinstance(outcomes, list) or len(outcomes) != len(group):
-            raise self._unfit()
-        try:
-            pairs = zip(outcomes, group, strict=True)
-            return [_outcome(data, len(args)) for data, args in pairs]
-        except (TypeError, ValueError):
-            raise self._unfit() from None
+        message = {"do": "call", "name": name, "probe": probe, "calls": list(group)}
+        wait = partial(self.child.ask, message | {"seed": self.seed})
+        for args in group:
+            reply = self._reply(wait, deadline - time.monotonic())
+            try:
+                yield _outcome(reply, len(args))
+            except (TypeError, ValueError):
+                self.close()
+                raise Stopped("sent what is no answer") from None
+            wait = self.child.listen
 
-    def put(self, cells: list[str], names: list[str]) -> None:
-        """A fresh process in which what these cells define stands in the place of some answers."""
+    def put(self, cells: list[str], names: list[str]) -> bool:
+        """Start afresh, with what these cells define in the place of some answers.
+
+        Args:
+            cells: the sources of right answers.
+            names: of the answers that they stand in for.
+
+        Returns:
+            Whether they do.
+        """
         self.close()
         try:
             self._ready()
             self._ask("put", cells=cells, names=names)
         except Stopped:
-            self.close()
+            return False
+        return True
 
     def failures(self) -> tuple[str, ...]:
         """What went wrong in which cell."""
         failed = sorted((self.errors | self.left_out).items())
-        return tuple(f"cell {i + 1}: {reason}" for i, reason in failed)
+        return tuple(f"code cell {i + 1}: {reason}" for i, reason in failed)
 
     def close(self) -> None:
         """End the process."""
@@ -175,7 +184,7 @@ def _outcome(data: Any, arguments: int) -> Outcome:
         raise TypeError
     if not all(type(i) is int for i in changed):
         raise TypeError
-    if changed not in itertools.combinations(range(arguments), len(changed)):
+    if not all(0 <= i < arguments for i in changed) or list(changed) != sorted(set(changed)):
         raise ValueError
     return Outcome(data["value"], None if error is None else one_line(error), changed)
 

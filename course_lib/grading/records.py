@@ -55,7 +55,7 @@ class Grade:
     isolation: str  # "namespaces" or "uid"
     seconds: float
     exercises: tuple[ExerciseGrade, ...] = ()
-    cells: tuple[str, ...] = ()  # what went wrong in which cell: "cell 4: NameError: ..."
+    cells: tuple[str, ...] = ()  # what went wrong: "code cell 4: NameError: ..."
     fragments: dict[str, tuple[str, ...]] = field(default_factory=dict)  # exercise -> hashes
 
     @property
@@ -97,3 +97,4 @@ class NotGraded:
 
     file: str
     reason: str
+    ours: bool = False  # whether the grader failed, and not the file

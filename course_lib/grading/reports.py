@@ -23,18 +23,7 @@ LEARNERS = "learners"  # the folder with a folder for each learner
 PAID_LATER = "holds; paid once the values are right"
 # What XML 1.0 has no place for: control characters, halves of characters, two that are none.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "＝",
-    "＋",
-    "－",
-    "＠",
-)  # also those as wide as a letter
+_FORMULA = tuple("=+-@\t\r＝＋－＠")  # the last four are as wide as an East Asian letter
 
 
 def legal(text: str) -> str:
@@ -126,7 +115,7 @@ def said(exercise: ExerciseGrade, line: LineGrade) -> str:
 
 def _overall(grade: Grade) -> str:
     """What concerns the whole submission: the points, the cells, the follow-through marks."""
-    parts = [f"{grade.points} of {grade.possible} points."]
+    parts = [f"{grade.points} of {grade.possible} points. Isolation: {grade.isolation}."]
     if grade.cells:
         parts += ["These cells stopped with an error:", *(f"  {cell}" for cell in grade.cells)]
     parts += [f"{ex.number} {ex.name}: {follow_through(ex)}" for ex in grade.exercises

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from . import batch, pages, reports, view
+from . import batch, grader, pages, reports, view
 from .records import Grade, NotGraded
 from .similar import pairs
 
@@ -42,25 +42,18 @@ def grade_folder(
         BatchError: when the folders or settings do not fit.
         SandboxError: when nothing can be graded safely.
     """
-    from tqdm import tqdm
-
     exercises = view.exercises(chapter)
     seed = _begin(submissions, out, chapter, seed, resume)
     private = (str(submissions.resolve()), str(out.resolve()))
     chosen = batch.Settings(chapter=chapter, seed=seed, private=private, **settings)
     files, not_graded = batch.listing(submissions)
-    before = batch.graded_before(out, chosen) if resume else {}
-    grades: list[Grade] = []
-    work = batch.run(files, chosen, before)
-    for result in tqdm(work, "grading", len(files), unit="file", disable=not files):
-        if isinstance(result, NotGraded):
-            not_graded.append(result)
-            continue
-        grades.append(result)
-        if result is not before.get(result.file):
-            write_learner(out, result)
-    grades.sort(key=lambda grade: grade.file)
-    not_graded.sort(key=lambda entry: entry.file)
+    if not files and not not_graded:
+        raise batch.BatchError(f"{submissions} is empty; put the notebooks in it")
+    try:
+        grades, failed = _graded(files, out, chosen, resume)
+    finally:
+        grader.close()
+    not_graded = sorted([*not_graded, *failed], key=lambda entry: entry.file)
     _write_tables(out, [exercise.name for exercise in exercises], grades, not_graded)
     if similar:
         _write_similar(out, grades)
@@ -70,28 +63,59 @@ def grade_folder(
 
 
 def _begin(submissions: Path, out: Path, chapter: str, seed: int | None, resume: bool) -> int:
-    """Look at both folders before any work; returns the seed, which is written down at once."""
+    """Look at both folders before any work; returns the seed."""
     if not submissions.is_dir():
         raise batch.BatchError(f"{submissions} is no folder; name the one with the submissions")
-    summary = out / SUMMARY
-    if summary.exists():
-        if not resume:
-            raise batch.BatchError(
-                f"{out} holds results. Name another folder, or add --resume to go on with these"
-            )
-        old = json.loads(summary.read_text(encoding="utf-8"))
-        if old["chapter"] != chapter or seed not in (None, old["seed"]):
-            raise batch.BatchError(
-                f"{out} holds results of chapter {old['chapter']} with seed {old['seed']}; "
-                "name another folder"
-            )
-        return old["seed"]
-    elif out.exists() and any(out.iterdir()):
-        raise batch.BatchError(f"{out} has other things in it; name a new or an empty folder")
+    if out.resolve().is_relative_to(submissions.resolve()):
+        raise batch.BatchError(f"{out} lies within {submissions}; name a folder beside it")
     out.mkdir(parents=True, exist_ok=True)
-    seed = seed or batch.new_seed()
-    reports.write(summary, _as_text({"chapter": chapter, "seed": seed, "finished": False}))
-    return seed
+    if (out / SUMMARY).exists():
+        return _seed_of(out, chapter, seed, resume)
+    if any(out.iterdir()):
+        raise batch.BatchError(f"{out} has other things in it; name a new or an empty folder")
+    return seed or batch.new_seed()
+
+
+def _seed_of(out: Path, chapter: str, seed: int | None, resume: bool) -> int:
+    """The seed of the results in a folder, if more may be added to them."""
+    if not resume:
+        raise batch.BatchError(
+            f"{out} holds results. Name another folder, or add --resume to go on with these"
+        )
+    try:
+        old = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+        there = old["chapter"], old["seed"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise batch.BatchError(
+            f"{out / SUMMARY} cannot be read ({error!r}); name another folder"
+        ) from error
+    if there != (chapter, seed or there[1]):
+        raise batch.BatchError(
+            f"{out} holds results of chapter {there[0]} with seed {there[1]}; name another folder"
+        )
+    return there[1]
+
+
+def _graded(
+    files: list[Path], out: Path, settings: batch.Settings, resume: bool
+) -> tuple[list[Grade], list[NotGraded]]:
+    """Grade the files, with a bar, and write down each grade as it comes."""
+    from tqdm import tqdm
+
+    grades, failed = [], []
+    before = batch.graded_before(out, settings) if resume else {}
+    work = batch.run(files, settings, before)
+    for result in tqdm(work, "grading", len(files), unit="file", disable=not files):
+        if isinstance(result, NotGraded):
+            failed.append(result)
+            continue
+        grades.append(result)
+        if not (out / SUMMARY).exists():
+            begun = {"chapter": settings.chapter, "seed": settings.seed, "finished": False}
+            reports.write(out / SUMMARY, _as_text(begun))
+        if result is not before.get(result.file):
+            write_learner(out, result)
+    return sorted(grades, key=lambda grade: grade.file), failed
 
 
 def _as_text(data: dict[str, Any]) -> str:

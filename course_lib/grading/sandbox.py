@@ -10,21 +10,21 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .inside import wire
+from .inside import UIDS, UNPRIVILEGED, wire
 from .view import LIBRARY, ROOT, lay_out
 
 NAMESPACES, UID = "namespaces", "uid"
-UIDS = 100  # users that take turns at level uid
 START = 120  # seconds for the fork server to load torch
 COURSE = "/course"  # where the sandbox sees course_lib
 END = b"e"
-HINTS = {  # what a submission with these bytes in it will load, which takes a while
-    b"optim": "torch._dynamo",
+ALWAYS = "torch"  # loaded already; an empty request would be the end
+PRELOADED = {  # what a submission with these bytes in it will load, which takes a while
+    b"optim": "torch._dynamo",  # the first optimiser loads it
     b"pyplot": "matplotlib.pyplot",
     b"sklearn": "sklearn.datasets",
     **dict.fromkeys([b'"%', b"\n%", b'"!', b"\n!"], "IPython.core.inputtransformer2"),
@@ -41,7 +41,8 @@ ENVIRONMENT = {
 }
 ADVICE = """\
 Nothing was graded. The sandbox needs Linux, bubblewrap (the package bubblewrap), libseccomp (the
-package libseccomp2) and user namespaces; on Ubuntu 24.04 and later these are switched on by
+package libseccomp2, and pip install 'course-lib[grading]') and user namespaces; on Ubuntu 24.04
+and later these are switched on by
   sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0
 Without namespaces, root can grade with --isolation uid, which protects less."""
 
@@ -52,6 +53,10 @@ class SandboxError(RuntimeError):
 
 class Stopped(Exception):
     """A submission's process is over; the text says why, as a learner reads it."""
+
+
+class Late(Stopped):
+    """It took longer than it may."""
 
 
 class Gone(RuntimeError):
@@ -81,35 +86,35 @@ class Sandbox:
         self.private = [path.resolve() for path in private]
         levels = [isolation] if isolation else [NAMESPACES, UID]
         failures = []
-        for self.isolation in levels:
+        for level in levels:
             try:
+                self.isolation = level
                 self._start(view)
                 return
             except SandboxError as error:
-                failures.append(f"{self.isolation}: {error}")
+                failures.append(f"{level}: {error}")
         self.folder.cleanup()
         raise SandboxError("\n".join(["The sandbox does not start.", *failures, ADVICE]))
 
     def _start(self, view: Path) -> None:
         if sys.platform != "linux":
             raise SandboxError(f"this is {sys.platform}, not Linux")
+        if self.isolation == NAMESPACES:
+            before, after = _bubblewrap(view, self.private), []
+            path = COURSE
+        else:
+            before, after = [], [str(_another_user(self.private))]
+            path = str(view)
         self.control, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         module = [sys.executable, "-s", "-P", "-m", "course_lib.grading.inside.zygote"]
-        command = [*module, str(theirs.fileno())]
-        if self.isolation == NAMESPACES:
-            command = [*_bubblewrap(view, self.private), *command]
-            environment = ENVIRONMENT | {"PYTHONPATH": COURSE}
-        else:
-            command.append(str(_another_user(self.private)))
-            environment = ENVIRONMENT | {"PYTHONPATH": str(view)}
         self.log = Path(self.folder.name) / "log"
         with self.log.open("wb") as log:
             self.server = subprocess.Popen(
-                command,
+                [*before, *module, str(theirs.fileno()), *after],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                env=environment,
+                env=ENVIRONMENT | {"PYTHONPATH": path},
                 cwd="/",
                 pass_fds=[theirs.fileno()],
             )
@@ -139,10 +144,10 @@ class Sandbox:
         Raises:
             Gone: when the fork server has ended.
         """
-        names = dict.fromkeys(name for mark, name in HINTS.items() if mark in content)
+        names = dict.fromkeys(name for mark, name in PRELOADED.items() if mark in content)
         (ours, theirs), (line, keeper) = socket.socketpair(), socket.socketpair()
         with theirs, keeper:
-            request = " ".join(["torch", *names]).encode()
+            request = " ".join([ALWAYS, *names]).encode()
             try:
                 socket.send_fds(self.control, [request], [theirs.fileno(), keeper.fileno()])
             except OSError as error:
@@ -174,7 +179,7 @@ class Child:
     def __init__(self, end: socket.socket, line: socket.socket) -> None:
         self.end, self.line = end, line
 
-    def ask(self, message: dict[str, Any], seconds: float) -> Any:
+    def ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Send a message and wait for its reply.
 
         Args:
@@ -189,23 +194,42 @@ class Child:
         """
         deadline = time.monotonic() + seconds
         frame = wire.encode(message)
-        try:
+        with self._closing(), suppress(ConnectionError):  # if it is gone, listen will find it
             wire.send(self.end, frame, deadline)
-            reply = wire.receive(self.end, deadline)
+        return self.listen(seconds)
+
+    def listen(self, seconds: float) -> dict[str, Any]:
+        """Wait for another reply to the last message.
+
+        Args:
+            seconds: the longest to wait.
+
+        Returns:
+            The reply, as of :meth:`ask`.
+
+        Raises:
+            Stopped: as :meth:`ask`.
+        """
+        with self._closing():
+            reply = wire.receive(self.end, time.monotonic() + seconds)
+        if reply is None:
+            raise Stopped(_ending(self.close()))
+        if not isinstance(reply, dict) or "refused" in reply:
+            self.close()
+            said = reply["refused"] if isinstance(reply, dict) else "sent what is no answer"
+            raise Stopped(str(said))
+        return reply
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        try:
+            yield
         except TimeoutError:
             self.close()
-            raise Stopped(f"was stopped after {seconds:.3g} s") from None
+            raise Late from None
         except wire.Malformed as error:
             self.close()
             raise Stopped(f"sent what cannot be read: it {error}") from error
-        except OSError:
-            reply = None
-        if reply is None:
-            raise Stopped(_ending(self.close()))
-        if isinstance(reply, dict) and "refused" in reply:
-            self.close()
-            raise Stopped(str(reply["refused"]))
-        return reply
 
     def close(self) -> int:
         """End the process and all that it started.
@@ -238,7 +262,16 @@ def _bubblewrap(view: Path, private: Sequence[Path]) -> list[str]:
     if not (program := shutil.which("bwrap")):
         raise SandboxError("there is no bubblewrap (the command bwrap)")
     words = [program, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session"]
-    words += ["--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--hostname", "sandbox"]
+    words += [
+        "--uid",
+        str(UNPRIVILEGED),
+        "--gid",
+        str(UNPRIVILEGED),
+        "--cap-drop",
+        "ALL",
+        "--hostname",
+        "sandbox",
+    ]
     shown = [Path("/usr"), Path(sys.base_prefix), Path(sys.prefix)]
     for path in dict.fromkeys(shown):
         words += ["--ro-bind", str(path), str(path)]

@@ -14,8 +14,8 @@ WITHHELD = {"checks", "grading", "studies", "results", "solutions", "__pycache__
 PROBES = ("__init__.py", "probes.py", "values.py")  # of the checks; they know no answer
 STANDS_IN = "from course_lib.grading.inside.stand_in import {}\n"
 OWN = (
-    "raise ImportError('course_lib.{name} holds answers to these exercises, so it is not here "
-    "when they are graded; write your own')\n"
+    "raise ImportError('course_lib.{name} is not here when the exercises of chapter {chapter} are "
+    "graded, because it may hold answers; write your own')\n"
 )
 
 
@@ -62,7 +62,7 @@ def lay_out(chapter: str, folder: Path) -> None:
     for other in chapters():
         (checks / f"{other}.py").write_text(STANDS_IN.format("check"))
         if number(other) >= number(chapter):
-            (package / f"{other}.py").write_text(OWN.format(name=other))
+            (package / f"{other}.py").write_text(OWN.format(name=other, chapter=number(chapter)))
     (package / "grading").mkdir()
     (package / "grading/__init__.py").touch()
     without = shutil.ignore_patterns("__pycache__")

@@ -15,22 +15,23 @@ from pathlib import Path
 
 import pyseccomp
 
+from . import UNPRIVILEGED
+
 libc = ctypes.CDLL(None, use_errno=True)
 
-NEW_TIME_TO_NET = {  # the flags of unshare(2), Linux's <sched.h>
-    "mount": 0x00020000,
-    "uts": 0x04000000,
-    "ipc": 0x08000000,
-    "user": 0x10000000,
-    "pid": 0x20000000,
-    "net": 0x40000000,
-}
+NEW_NAMESPACES = (  # Linux's <sched.h>
+    0x00020000  # mounts
+    | 0x04000000  # the name of the host
+    | 0x08000000  # shared memory, semaphores, queues
+    | 0x10000000  # users
+    | 0x20000000  # processes
+    | 0x40000000  # network
+)
 CLONE_THREAD = 0x00010000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 1 << 14, 1 << 18
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
 SCRATCH = 64 * 2**20  # bytes of /tmp, and of any one file
-UNPRIVILEGED = 1000  # who the learner's code is, inside its namespace
 
 FORBIDDEN = (
     *("fork", "vfork", "execve", "execveat"),  # no other process ...
@@ -68,7 +69,7 @@ def own_namespaces() -> None:
         OSError: where the kernel does not allow it.
     """
     uid, gid = os.geteuid(), os.getegid()
-    _call("unshare", sum(NEW_TIME_TO_NET.values()))
+    _call("unshare", NEW_NAMESPACES)
     me = Path("/proc/self")
     (me / "setgroups").write_text("deny")
     (me / "uid_map").write_text(f"{UNPRIVILEGED} {uid} 1")

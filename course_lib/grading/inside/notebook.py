@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-MARKER = re.compile(r"^# (?:%%|In\[[\d ]*\]:).*\n?", re.M)  # of VS Code and Jupytext, of nbconvert
+MARKER = re.compile(r"^# (?:%%|In\[[\d ]*\]:)(.*)\n?", re.M)  # VS Code and Jupytext, nbconvert
 
 
 class Unreadable(ValueError):
@@ -24,7 +24,7 @@ def code_cells(content: bytes, ending: str) -> list[str]:
         ending: ".ipynb" or ".py".
 
     Returns:
-        The sources that are not blank, one at least.
+        The sources, in which there is some code.
 
     Raises:
         Unreadable: with the reason.
@@ -34,8 +34,7 @@ def code_cells(content: bytes, ending: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise Unreadable(f"is no text in UTF-8: {error.reason} at byte {error.start}") from error
     cells = _of_notebook(text) if ending == ".ipynb" else _of_script(text)
-    cells = [cell for cell in cells if cell.strip()]
-    if not cells:
+    if not any(map(str.strip, cells)):
         raise Unreadable("has no code in it")
     return cells
 
@@ -63,7 +62,10 @@ def _source(cell: dict) -> str:
 def _of_script(text: str) -> list[str]:
     """The parts between markers; without any, each statement is a cell."""
     if MARKER.search(text):
-        return MARKER.split(text)
+        head, *parts = MARKER.split(text)
+        cells = [] if not head.strip() else [head]
+        marked = zip(parts[::2], parts[1::2], strict=True)  # what stands beside a marker, and below
+        return cells + [code for title, code in marked if "[markdown]" not in title]
     statements = parsed(text)
     if statements is None:
         return [text]

@@ -10,7 +10,7 @@ import linecache
 import random
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from types import ModuleType
@@ -32,12 +32,16 @@ def serve(end: socket.socket) -> None:
     """Answer messages until the grader closes."""
     submission = Submission()
     while (message := wire.receive(end)) is not None:
-        do: Callable[..., Any] = getattr(submission, message.pop("do"))
-        wire.send(end, wire.encode(do(**message)))
+        do: Callable[..., Iterable[dict]] = getattr(submission, message.pop("do"))
+        for reply in do(**message):
+            wire.send(end, wire.encode(reply))
 
 
 class Submission:
-    """The cells of one notebook, and the names that they have made."""
+    """The cells of one notebook, and the names that they have made.
+
+    Each method is asked by its name, and what it yields are its replies.
+    """
 
     def __init__(self) -> None:
         self.main = sys.modules["__main__"] = ModuleType("__main__")
@@ -45,7 +49,7 @@ class Submission:
         builtins.get_ipython = lambda: _Shell(self.main)
         builtins.display = lambda *args, **kwargs: None
 
-    def read(self, content: torch.Tensor, ending: str, names: list[str]) -> dict[str, Any]:
+    def read(self, content: torch.Tensor, ending: str, names: list[str]) -> Iterator[dict]:
         """Look at the file, before any line of it has run.
 
         Args:
@@ -53,15 +57,16 @@ class Submission:
             ending: ".ipynb" or ".py".
             names: of the exercises.
 
-        Returns:
+        Yields:
             How many cells it has, what uses what, where each exercise is defined.
         """
         try:
             self.cells = notebook.code_cells(content.numpy().tobytes(), ending)
         except notebook.Unreadable as error:
-            return {"unreadable": str(error)}
+            yield {"unreadable": str(error)}
+            return
         self.cells = [_plain_python(cell) for cell in self.cells]
-        return {
+        yield {
             "unreadable": None,
             "cells": len(self.cells),
             "uses": notebook.uses(self.cells, names),
@@ -69,24 +74,25 @@ class Submission:
             "fragments": {k: list(v) for k, v in fragments(self.cells, names).items()},
         }
 
-    def run(self, cell: int) -> dict[str, Any]:
+    def run(self, cell: int) -> Iterator[dict]:
         """Run a cell; tells what went wrong, in a line."""
         source, file = self.cells[cell], f"<cell {cell + 1}>"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         try:
             exec(compile(source, file, "exec", dont_inherit=True), self.main.__dict__)
         except BaseException as error:
-            return {"error": _told(error, file)}
-        return {"error": None}
+            yield {"error": _told(error, file)}
+        else:
+            yield {"error": None}
 
-    def defined(self, names: list[str]) -> dict[str, list[str]]:
+    def defined(self, names: list[str]) -> Iterator[dict]:
         """The names that exist, by definition or because `check` got an answer to them."""
-        return {"names": [name for name in names if self._answer(name) is not None]}
+        yield {"names": [name for name in names if self._answer(name) is not None]}
 
     def _answer(self, name: str) -> Any:
         return stand_in.CHECKED.get(name, self.main.__dict__.get(name))
 
-    def call(self, name: str, probe: str, calls: list[tuple], seed: int) -> dict[str, list]:
+    def call(self, name: str, probe: str, calls: list[tuple], seed: int) -> Iterator[dict]:
         """Call an answer through a probe.
 
         Args:
@@ -95,8 +101,8 @@ class Submission:
             calls: the arguments of each call.
             seed: of all random numbers.
 
-        Returns:
-            The outcomes, as plain data.
+        Yields:
+            The outcome of each, as plain data.
         """
         answer, probe_function = self._answer(name), getattr(probes, probe)
         torch.set_num_threads(1)
@@ -104,15 +110,16 @@ class Submission:
         torch.manual_seed(seed)
         random.seed(seed)
         numpy.random.seed(seed)
-        return {"outcomes": [_sendable(_outcome(answer, probe_function, a)) for a in calls]}
+        for args in calls:
+            yield _sendable(_outcome(answer, probe_function, args))
 
-    def put(self, cells: list[str], names: list[str]) -> dict[str, Any]:
+    def put(self, cells: list[str], names: list[str]) -> Iterator[dict]:
         """Put right answers in the place of these names."""
         right: dict[str, Any] = {"__name__": "right"}
         for cell in cells:
             exec(cell, right)
         self.main.__dict__.update({name: right[name] for name in names})
-        return {}
+        yield {}
 
 
 def _outcome(answer: Any, probe: Callable[..., Any], args: tuple) -> Outcome:
@@ -166,6 +173,9 @@ class _Shell:
     def run_cell_magic(self, name: str, line: str, cell: str) -> None:
         if name in RUNS_ITS_CELL:
             exec(compile(cell, f"<%%{name}>", "exec"), self.main.__dict__)
+
+    def run_line_magic(self, name: str, line: str, **_: Any) -> None:
+        self.run_cell_magic(name, "", line)
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *args, **kwargs: None

@@ -22,10 +22,9 @@ from importlib import import_module
 
 import torch
 
-from . import confine, runner, wire
+from . import UIDS, confine, runner, wire
 
 LONGEST = 1000  # bytes of a request
-UIDS = 100  # users that take turns, where there are no namespaces
 
 
 @dataclass(frozen=True)
