@@ -185,8 +185,75 @@ def test_every_answer_loops_and_the_grade_still_comes():
 def test_a_hundred_cells_that_loop_are_given_up_after_the_time_of_a_dozen():
     result = graded(script(*["while True: pass"] * 100, RIGHT_CHAIN), seconds=0.2)
     assert result.points == 0
-    assert "the 2.4 s that a submission may take in all" in of(result, "chain").not_done
+    assert of(result, "chain").not_done == (
+        "not defined: code cell 101 failed (was left out: the cells above it took 1.2 s and more)"
+    )
     assert result.seconds < 10
+
+
+def test_long_experiments_below_the_answers_cost_nothing():
+    cells = [*solution_cells("autograd"), *["import time\ntime.sleep(0.9)"] * 16]
+    result = graded(notebook(cells), "ada.ipynb", seconds=1)
+    others_full(result)
+    assert "was left out: the cells above it took 6 s and more" in result.cells[-1]
+
+
+def test_an_import_that_fails_costs_itself_alone():
+    top = "import pandas_of_colab as pd\nfrom course_lib.autograd import Value as Theirs\n"
+    result = graded(script(top + "import math", "def chain(p):\n    return sum(map(math.prod, p))"))
+    assert of(result, "chain").points == POINTS["chain"]
+    (said,) = result.cells
+    assert "No module named 'pandas_of_colab' (line 1); ImportError: course_lib.autograd" in said
+
+
+def test_a_first_try_that_was_checked_gives_way_to_the_answer():
+    tried = (
+        "from course_lib.checks.autograd import check\n"
+        "def first_try(paths):\n    return 0\ncheck(first_try, 'chain')"
+    )
+    result = graded(script(tried, RIGHT_CHAIN + "check(chain)"))
+    assert of(result, "chain").points == POINTS["chain"]
+
+
+def test_half_precision_works():
+    half = "import torch\nassert torch.ones(3).half().sum() == 3"
+    assert graded(script(half, RIGHT_CHAIN)).cells == ()
+
+
+def test_a_broken_block_of_a_script_without_markers_fails_alone():
+    broken = f"import math\n\n{RIGHT_CHAIN}\n\ndef local_slopes(:\n    pass\n\nx = chain(())\n"
+    result = graded(broken.encode())
+    assert of(result, "chain").points == POINTS["chain"]
+    (said,) = result.cells
+    assert "SyntaxError" in said
+
+
+def test_a_file_for_another_chapter_is_not_graded():
+    result = graded(notebook(solution_cells("neuron")), "ada.ipynb")
+    assert result == NotGraded("ada.ipynb", "answers no exercise of chapter autograd")
+
+
+def test_a_name_that_became_something_else_is_told():
+    result = of(graded(script(RIGHT_CHAIN, "for chain in range(3): pass")), "chain")
+    assert result.lines[0].message.startswith("chain is a int when all cells have run")
+
+
+def test_a_crash_for_one_input_costs_the_test_that_it_is_in():
+    source = RIGHT_CHAIN.replace("return", "if () in paths: __import__('os')._exit(0)\n    return")
+    result = of(graded(script(source)), "chain")
+    assert [line.status for line in result.lines] == ["ok", "ok", "ok", "FAIL"]
+
+
+def test_a_notebook_of_thousands_of_cells_is_not_graded():
+    result = graded(notebook(["x = 1"] * 2001), "ada.ipynb")
+    assert result.reason == "has 2,001 code cells; the most is 2,000"
+
+
+def test_only_the_first_cells_that_failed_are_told_and_shortly():
+    cells = [f"raise ValueError('{'no ' * 500}')"] * 60
+    told = graded(script(*cells, RIGHT_CHAIN)).cells
+    assert len(told) == 51 and told[-1] == "and 10 more"
+    assert max(map(len, told)) < 400
 
 
 def test_a_cell_that_fails_is_named_where_its_exercise_is_missing():
@@ -289,7 +356,7 @@ KINDS = {
         saved(
             [
                 code("!pip install something\n", "%matplotlib inline\n", "x = 1"),
-                code("%%time\n", *LINES),
+                code("%%time\n", "!ls\n", *LINES),
             ],
             nbformat_minor=0,
         ),

@@ -95,6 +95,8 @@ def odd_files(folder):
     (folder / "objects.ipynb").write_bytes(b'{"cells":' * 10**5)
     (folder / "digits.ipynb").write_bytes(b'{"cells": ' + b"9" * 10**6 + b"}")
     (folder / "not_utf8.py").write_bytes(b"\xff\xfe\xff")
+    cells = ["E = type('x' * 3000, (Exception,), {})", *["raise E"] * 100_000]
+    (folder / "many_cells.ipynb").write_bytes(notebook(cells))
     os.mkfifo(folder / "pipe.py")
     with (folder / "huge.ipynb").open("wb") as file:
         file.truncate(2**31)
@@ -126,7 +128,10 @@ class Listener:
 
     def __init__(self, port):
         self.knocks = 0
-        self.server = socket.create_server(("127.0.0.1", port))
+        self.server = socket.socket()
+        with suppress(OSError):  # somebody else listens there
+            self.server.bind(("127.0.0.1", port))
+            self.server.listen()
         threading.Thread(target=self._count, daemon=True).start()
 
     def _count(self):

@@ -126,6 +126,7 @@ BAD = {
     "tensors cut off": (b"0", TWO[:-4]),
     "a header of gigabytes": (b"0", (2**33).to_bytes(8, "little") + b"{}"),
     "a header that lies": (b"0", TWO.replace(b"[2]", b"[9]")),
+    "a tensor of many axes": (b'{"tensor": "t0"}', save({"t0": torch.zeros([1] * 9)})),
     "complex tensors": (b'{"tensor": "t0"}', save({"t0": torch.zeros(2, dtype=torch.complex64)})),
 }
 

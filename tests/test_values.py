@@ -141,3 +141,22 @@ def test_show_gives_the_digits_asked_for():
 
 def test_show_survives_a_value_without_text():
     assert show(10**5000) == "a value of type int"  # Python refuses to print so many digits
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.empty(10**9, 0),
+        torch.empty(*[12] * 7, 0),
+        {0: [torch.randn(1000)] * 200_000},
+        ((((((tuple(range(12)),) * 12,) * 12,) * 12,) * 12,) * 12,) * 12,
+    ],
+    ids=["rows without columns", "axes of 12", "tensors in a dict", "nested"],
+)
+def test_what_is_large_is_told_in_few_words(value):
+    """However large it is made: a second is much, and nobody waits for one."""
+    assert len(show(value)) < 2_000_000
+
+
+def test_a_dict_is_told_with_four_digits():
+    assert show({"a.grad": 1 / 3, "b": torch.ones(2)}) == "{'a.grad': 0.3333, 'b': [1, 1]}"

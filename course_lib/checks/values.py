@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from inspect import isroutine
 from typing import Any
@@ -171,12 +172,13 @@ def _kind(value: Any) -> str:
     return f"a list or tuple of {len(value)}" if isinstance(value, tuple) else show(value)
 
 
-def show(value: Any, digits: int = 4) -> str:
+def show(value: Any, digits: int = 4, depth: int = 4) -> str:
     """A value in few characters: small tensors as lists of four digits, large ones by shape.
 
     Args:
         value: a plain value.
         digits: significant digits of each number.
+        depth: how many levels of a nested value are told.
 
     Returns:
         The text.
@@ -186,14 +188,20 @@ def show(value: Any, digits: int = 4) -> str:
         '[0.3333, 2]'
     """
     if isinstance(value, Tensor):
-        if value.numel() > 12:
+        if value.numel() > 12 or (value.numel() == 0 and value.ndim > 1):
             return f"a tensor of shape {_shape(value)}"
-        return show(value.tolist(), digits)
+        return show(value.tolist(), digits, depth + value.ndim)
     if isinstance(value, float):
         whole = abs(value) < 1e6 and value == int(value)
         return str(int(value)) if whole else f"{value:.{digits}g}"
+    if isinstance(value, list | tuple | dict) and depth == 0:
+        return "..."
+    if isinstance(value, dict):
+        first = itertools.islice(value.items(), 12)
+        inner = ", ".join(f"{k!r}: {show(v, digits, depth - 1)}" for k, v in first)
+        return _shortened(f"{{{inner}}}")
     if isinstance(value, list | tuple):
-        inner = ", ".join(show(v, digits) for v in value[:12])
+        inner = ", ".join(show(v, digits, depth - 1) for v in value[:12])
         inner += ", ..." if len(value) > 12 else ""
         inner += "," if len(value) == 1 and isinstance(value, tuple) else ""
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
@@ -201,4 +209,8 @@ def show(value: Any, digits: int = 4) -> str:
         text = repr(value)
     except Exception:  # an integer of 5000 digits has no text
         return f"a value of type {type(value).__name__}"
+    return _shortened(text)
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."

@@ -121,9 +121,12 @@ def graded_before(out: Path, settings: Settings) -> dict[str, Grade]:
     grades = {}
     for path in sorted((out / reports.LEARNERS).glob("*/results.json")):
         try:
-            grade = Grade.from_data(json.loads(path.read_text(encoding="utf-8"))["extra_data"])
-        except (ValueError, KeyError, TypeError):
-            continue  # cut off, or of another version: it is graded again
+            data = json.loads(path.read_text(encoding="utf-8"))
+            grade = Grade.from_data(data["extra_data"])
+            if json.loads(json.dumps(reports.results_json(grade))) != data:
+                continue
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # cut off, or not as we write it: it is graded again
         if (grade.chapter, grade.seed, grade.checks) == same:
             grades[grade.file] = grade
     return grades

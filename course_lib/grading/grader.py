@@ -17,7 +17,7 @@ from pathlib import Path
 from ..checks.exercise import Exercise, Report, alike_everywhere
 from ..checks.probes import Outcome
 from . import view
-from .process import Process, one_line
+from .process import NOWHERE, Process, one_line
 from .records import ExerciseGrade, Grade, LineGrade, NotGraded
 from .sandbox import Gone, Sandbox, Stopped
 
@@ -132,6 +132,8 @@ class _Grading:
             grades: dict[str, ExerciseGrade] = {}
             for exercise in self.exercises:
                 grades[exercise.name] = self._exercise(exercise, grades)
+            if {grade.not_done for grade in grades.values()} == {NOWHERE}:
+                return NotGraded(job.file, f"answers no exercise of chapter {job.chapter}")
         finally:
             self.process.close()
         return Grade(
@@ -176,20 +178,17 @@ class _Grading:
         return record(exercise, report, through)
 
     def _outcomes(self, exercise: Exercise, cases: list[list[tuple]]) -> list[list[Outcome]]:
-        """The outcome of each call; none is made after one that ended the process."""
-        results, stopped = [], False
-        deadline = time.monotonic() + self.job.seconds
+        """The outcome of each call; a call that ends the process is the last of its test."""
+        results, deadline = [], time.monotonic() + self.job.seconds
         for test, group in zip(exercise.tests, cases, strict=True):
             came: list[Outcome] = []
-            if not stopped:
+            probe = test.probe.__name__
+            if time.monotonic() < deadline:
                 try:
-                    for outcome in self.process.call(
-                        exercise.name, test.probe.__name__, group, deadline
-                    ):
+                    for outcome in self.process.call(exercise.name, probe, group, deadline):
                         came.append(outcome)
                 except Stopped as reason:
                     came.append(Outcome(error=one_line(reason)))
-                    stopped = True
             results.append([*came, *[NOT_CALLED] * (len(group) - len(came))])
         return results
 

@@ -15,6 +15,9 @@ from .sandbox import Child, Late, Sandbox, Stopped
 
 MANY = 12  # a submission may take so many times what one cell or exercise may
 LONGEST = 2000  # characters of a message that come back
+SHORT = 300  # of one on a cell
+NOWHERE = "not defined"
+TOLD = 50  # cells that failed
 
 
 class Process:
@@ -44,21 +47,25 @@ class Process:
         self.content = torch.frombuffer(bytearray(content or b" "), dtype=torch.uint8)
         self.ending = Path(file).suffix.lower()
         self.deadline = time.monotonic() + MANY * seconds
+        self.time_for_cells = time.monotonic() + MANY / 2 * seconds
+        self.all_seen = False  # whether each cell has had its turn
         self.child: Child | None = None
         self.facts = self._begin()
         self.left_out: dict[int, str] = {}  # cells that ended the process, and how
         self.errors: dict[int, str] = {}  # cells that raised
-        self.defined: list[str] | None = None  # exercises with an answer, once the cells have run
+        self.defined: set[str] | None = None  # exercises with an answer, once the cells have run
 
     def _begin(self) -> dict[str, Any]:
         """Start a process; what it reads off the file before any line of it runs."""
         self.close()
         self.child = self.sandbox.fork(self.content.numpy().tobytes())
-        return self._ask("read", content=self.content, ending=self.ending, names=self.names)
+        message = {"content": self.content, "ending": self.ending, "names": self.names}
+        return self._ask("read", MANY * self.seconds, **message)
 
-    def _ask(self, do: str, **message: Any) -> dict[str, Any]:
+    def _ask(self, do: str, seconds: float | None = None, **message: Any) -> dict[str, Any]:
         """The reply of the process; one that does not reply is over."""
-        return self._reply(lambda left: self.child.ask({"do": do, **message}, left), self.seconds)
+        ask = partial(self.child.ask, {"do": do, **message})
+        return self._reply(ask, self.seconds if seconds is None else seconds)
 
     def _reply(self, wait: Callable[[float], dict[str, Any]], seconds: float) -> dict[str, Any]:
         left = self.deadline - time.monotonic()
@@ -82,10 +89,17 @@ class Process:
             self.errors = {}
             cells = [i for i in range(self.facts["cells"]) if i not in self.left_out]
             if all(map(self._survives, cells)):
+                self.all_seen = True
                 names = self._ask("defined", names=self.names).get("names")
-                self.defined = names if isinstance(names, list) else []
+                names = names if isinstance(names, list) else []
+                self.defined = {name for name in names if isinstance(name, str)}
 
     def _survives(self, cell: int) -> bool:
+        """Run a cell; whether the process is still there."""
+        if not self.all_seen and time.monotonic() > self.time_for_cells:
+            limit = f"{MANY / 2 * self.seconds:g} s"
+            self.left_out[cell] = f"was left out: the cells above it took {limit} and more"
+            return True
         try:
             error = self._ask("run", cell=cell).get("error")
         except Stopped as reason:
@@ -94,7 +108,7 @@ class Process:
             self.left_out[cell] = one_line(reason)
             return False
         if error is not None:
-            self.errors[cell] = one_line(error)
+            self.errors[cell] = one_line(error, SHORT) if isinstance(error, str) else "an odd error"
         return True
 
     def missing(self, name: str) -> str | None:
@@ -113,8 +127,10 @@ class Process:
         if name in self.defined:
             return None
         place = self.facts["places"].get(name)
-        why = (self.errors | self.left_out).get(place)
-        return f"not defined: code cell {place + 1} failed ({why})" if why else "not defined"
+        if place is None:
+            return NOWHERE
+        why = (self.errors | self.left_out).get(place, "it has no value when all cells have run")
+        return f"not defined: code cell {place + 1} failed ({why})"
 
     def call(
         self, name: str, probe: str, group: Sequence[tuple], deadline: float
@@ -164,9 +180,11 @@ class Process:
         return True
 
     def failures(self) -> tuple[str, ...]:
-        """What went wrong in which cell."""
+        """What went wrong in which cell, for the first cells in which it did."""
         failed = sorted((self.errors | self.left_out).items())
-        return tuple(f"code cell {i + 1}: {reason}" for i, reason in failed)
+        told = [f"code cell {i + 1}: {reason}" for i, reason in failed[:TOLD]]
+        more = len(failed) - len(told)
+        return (*told, f"and {more:,} more") if more else tuple(told)
 
     def close(self) -> None:
         """End the process."""
@@ -189,7 +207,9 @@ def _outcome(data: Any, arguments: int) -> Outcome:
     return Outcome(data["value"], None if error is None else one_line(error), changed)
 
 
-def one_line(words: object) -> str:
+def one_line(words: object, longest: int = LONGEST) -> str:
     """What a stranger said, on one line and not too long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(words)).split())
-    return line if len(line) <= LONGEST else line[:LONGEST] + " ..."
+    text = str(words)
+    printable = "".join(c if c.isprintable() else " " for c in text[: 2 * longest])
+    line = " ".join(printable.split())
+    return line if len(line) <= longest and len(text) <= 2 * longest else line[:longest] + " ..."

@@ -101,10 +101,11 @@ class Sandbox:
             raise SandboxError(f"this is {sys.platform}, not Linux")
         if self.isolation == NAMESPACES:
             before, after = _bubblewrap(view, self.private), []
-            path = COURSE
+            path, home = COURSE, {}
         else:
             before, after = [], [str(_another_user(self.private))]
             path = str(view)
+            home = dict.fromkeys(["HOME", "MPLCONFIGDIR"], self.folder.name)
         self.control, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         module = [sys.executable, "-s", "-P", "-m", "course_lib.grading.inside.zygote"]
         self.log = Path(self.folder.name) / "log"
@@ -114,7 +115,7 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                env=ENVIRONMENT | {"PYTHONPATH": path},
+                env=ENVIRONMENT | {"PYTHONPATH": path} | home,
                 cwd="/",
                 pass_fds=[theirs.fileno()],
             )
@@ -216,8 +217,8 @@ class Child:
             raise Stopped(_ending(self.close()))
         if not isinstance(reply, dict) or "refused" in reply:
             self.close()
-            said = reply["refused"] if isinstance(reply, dict) else "sent what is no answer"
-            raise Stopped(str(said))
+            said = reply.get("refused") if isinstance(reply, dict) else None
+            raise Stopped(said if isinstance(said, str) else "sent what is no answer")
         return reply
 
     @contextmanager
@@ -261,6 +262,8 @@ def _bubblewrap(view: Path, private: Sequence[Path]) -> list[str]:
     """The command that shows the system, Python's environment and the view, and nothing else."""
     if not (program := shutil.which("bwrap")):
         raise SandboxError("there is no bubblewrap (the command bwrap)")
+    if any(path.is_relative_to("/tmp") for path in map(Path, (sys.prefix, sys.base_prefix))):
+        raise SandboxError("this Python lies in /tmp, which each submission has to itself")
     words = [program, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session"]
     words += [
         "--uid",

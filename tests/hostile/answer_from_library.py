@@ -47,3 +47,8 @@ from course_lib.checks.autograd import check
 for name in ("Value", "Dual", "unbroadcast"):
     if name in globals():
         check(globals()[name])
+
+
+# %%
+def train_on_moons(*args):
+    return "nothing"

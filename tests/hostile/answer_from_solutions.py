@@ -48,3 +48,8 @@ globals().update({name: getattr(right, name) for name in NAMES})
 
 # %%
 raise RuntimeError(str(re.findall(r"CANARY-[0-9a-f]{32}", " ".join(texts))))
+
+
+# %%
+def train_on_moons(*args):
+    return "nothing"

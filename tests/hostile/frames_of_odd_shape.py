@@ -3,7 +3,6 @@
 # %%
 import os
 import struct
-import sys
 
 import torch
 from safetensors.torch import save
@@ -25,43 +24,34 @@ def reply(text, data=b""):
     os._exit(0)
 
 
-def outcomes(one, data=b""):
-    """The same outcome for each of the calls that the grader waits for."""
-    frame = sys._getframe()
-    while frame.f_back and "calls" not in frame.f_locals:
-        frame = frame.f_back
-    calls = len(frame.f_locals.get("calls", "many"))
-    reply('{"dict": [["outcomes", [%s]]]}' % ", ".join([one] * calls), data)
-
-
 # %%
 def chain(paths):
     reply('{"dict": [[{"dict": []}, 1]]}')  # a key that cannot be hashed
 
 
 def local_slopes(op, a, b):
-    outcomes(TENSOR, ONE)  # a tensor in the place of an outcome
+    reply(TENSOR, ONE)  # a tensor in the place of an outcome
 
 
 def backward_pass(inputs, slopes):
-    outcomes(OUTCOME % (TENSOR, "null", '{"tuple": [-1, 99, true]}'), ONE)
+    reply(OUTCOME % (TENSOR, "null", '{"tuple": [-1, 99, true]}'), ONE)
 
 
 def unbroadcast(grad, shape):
-    outcomes(OUTCOME % ('{"dict": [[%s, 1], [null, 2]]}' % TENSOR, "null", NONE), ONE)
+    reply(OUTCOME % ('{"dict": [[%s, 1], [null, 2]]}' % TENSOR, "null", NONE), ONE)
 
 
 def matmul_gradients(A, B, G):
-    outcomes(OUTCOME % ("1" * 4000, '""', NONE))
+    reply(OUTCOME % ("1" * 4000, '""', NONE))
 
 
 def Dual(value, slope):
-    outcomes(OUTCOME % ("Infinity", "4", "null"))
+    reply(OUTCOME % ("Infinity", "4", "null"))
 
 
 def Value(data, inputs=()):
-    reply('{"dict": [["outcomes", %s], ["points", 14]]}' % TENSOR, ONE)
+    reply('{"dict": [["value", null], ["points", 14], ["changed", %s]]}' % TENSOR, ONE)
 
 
 def train_on_moons(X, y, W1, b1, w2, b2, lr, steps):
-    outcomes('{"dict": [["value", null]]}')
+    reply('{"dict": [["value", null]]}')

@@ -4,16 +4,10 @@
 import json
 import os
 import struct
-import sys
 
 
 def reply(value="null", error="null", changed='{"tuple": []}'):
-    frame = sys._getframe()
-    while frame.f_back and "calls" not in frame.f_locals:
-        frame = frame.f_back
-    calls = len(frame.f_locals.get("calls", "many"))
-    outcome = '{"dict": [["value", %s], ["error", %s], ["changed", %s]]}' % (value, error, changed)
-    text = '{"dict": [["outcomes", [%s]]]}' % ", ".join([outcome] * calls)
+    text = '{"dict": [["value", %s], ["error", %s], ["changed", %s]]}' % (value, error, changed)
     for fd in range(3, 64):
         try:
             os.write(fd, struct.pack(">II", len(text), 0) + text.encode())

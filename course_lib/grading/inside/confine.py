@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -28,7 +29,8 @@ NEW_NAMESPACES = (  # Linux's <sched.h>
     | 0x40000000  # network
 )
 CLONE_THREAD = 0x00010000
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 1 << 14, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1 << 5, 1 << 12, 1 << 14, 1 << 18
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
 SCRATCH = 64 * 2**20  # bytes of /tmp, and of any one file
@@ -41,6 +43,7 @@ FORBIDDEN = (
     *("open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick"),
     *("memfd_create", "memfd_secret", "shmget", "mq_open"),  # memory that no limit counts
     *("bpf", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register"),
+    *("flock", "inotify_init", "inotify_init1", "fanotify_init"),  # notes for another submission
     *("keyctl", "add_key", "request_key", "init_module", "finit_module", "delete_module"),
     *("kexec_load", "kexec_file_load", "swapon", "swapoff", "reboot", "acct", "quotactl"),
 )
@@ -74,11 +77,17 @@ def own_namespaces() -> None:
     (me / "setgroups").write_text("deny")
     (me / "uid_map").write_text(f"{UNPRIVILEGED} {uid} 1")
     (me / "gid_map").write_text(f"{UNPRIVILEGED} {gid} 1")
+    (me / "oom_score_adj").write_text("1000")  # where memory runs out, this goes first
     flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
     _call("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
     scratch = f"size={SCRATCH},nr_inodes=2000,mode=1777".encode()
     _call("mount", b"tmpfs", b"/tmp", b"tmpfs", flags, scratch)
-    _call("mount", b"tmpfs", b"/proc", b"tmpfs", flags | MS_RDONLY, b"size=4k")
+    fixed = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC
+    for device in filter(Path.is_char_device, Path("/dev").iterdir()):
+        if not device.is_symlink():  # root's child could change the machine's own device
+            _call("mount", None, bytes(device), None, fixed, None)
+    for folder in (b"/dev/pts", b"/proc"):
+        _call("mount", b"tmpfs", folder, b"tmpfs", flags | MS_RDONLY, b"size=4k")
 
 
 def another_user(uid: int) -> None:
@@ -107,6 +116,8 @@ def few_calls() -> pyseccomp.SyscallFilter:
     thread = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, CLONE_THREAD, 0)
     rules.add_rule(refused, "clone", thread)  # a process; threads are allowed
     rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")  # then libc takes clone
+    for locks in (fcntl.F_SETLK, fcntl.F_SETLKW, fcntl.F_OFD_SETLK, fcntl.F_OFD_SETLKW):
+        rules.add_rule(refused, "fcntl", pyseccomp.Arg(1, pyseccomp.EQ, locks))
     return rules
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+BLOCK = re.compile(r"\n\s*\n(?=[^\s)\]}])")  # what begins at the margin below a blank line
+MOST_CELLS = 2000
 MARKER = re.compile(r"^# (?:%%|In\[[\d ]*\]:)(.*)\n?", re.M)  # VS Code and Jupytext, nbconvert
 
 
@@ -34,6 +36,8 @@ def code_cells(content: bytes, ending: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise Unreadable(f"is no text in UTF-8: {error.reason} at byte {error.start}") from error
     cells = _of_notebook(text) if ending == ".ipynb" else _of_script(text)
+    if len(cells) > MOST_CELLS:
+        raise Unreadable(f"has {len(cells):,} code cells; the most is {MOST_CELLS:,}")
     if not any(map(str.strip, cells)):
         raise Unreadable("has no code in it")
     return cells
@@ -60,7 +64,7 @@ def _source(cell: dict) -> str:
 
 
 def _of_script(text: str) -> list[str]:
-    """The parts between markers; without any, each statement is a cell."""
+    """The parts between markers; without any, each statement is a cell, or each block."""
     if MARKER.search(text):
         head, *parts = MARKER.split(text)
         cells = [] if not head.strip() else [head]
@@ -68,7 +72,7 @@ def _of_script(text: str) -> list[str]:
         return cells + [code for title, code in marked if "[markdown]" not in title]
     statements = parsed(text)
     if statements is None:
-        return [text]
+        return BLOCK.split(text)
     lines = text.splitlines(keepends=True)
     starts = [min(s.lineno, *_decorators(s)) - 1 for s in statements]
     return ["".join(lines[a:b]) for a, b in pairwise([*starts, len(lines)])]

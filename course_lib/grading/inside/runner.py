@@ -5,6 +5,7 @@ Nothing here is trusted by the grader: the learner's code shares this process an
 
 from __future__ import annotations
 
+import ast
 import builtins
 import linecache
 import random
@@ -21,7 +22,7 @@ import torch
 
 from ...checks import probes
 from ...checks.probes import Outcome, outcome_of
-from . import notebook, stand_in, wire
+from . import notebook, wire
 from .fragments import fragments
 
 NESTED_CALLS = 1000  # as where `check` runs
@@ -75,22 +76,36 @@ class Submission:
         }
 
     def run(self, cell: int) -> Iterator[dict]:
-        """Run a cell; tells what went wrong, in a line."""
+        """Run a cell. An import that fails costs itself alone.
+
+        Args:
+            cell: its place, from 0.
+
+        Yields:
+            What went wrong, in a line.
+
+        Raises:
+            ImportError: never; it is told as any error is.
+        """
         source, file = self.cells[cell], f"<cell {cell + 1}>"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        failed = []
         try:
-            exec(compile(source, file, "exec", dont_inherit=True), self.main.__dict__)
+            for statement in ast.parse(source, file).body:
+                try:
+                    code = compile(ast.Module([statement], []), file, "exec", dont_inherit=True)
+                    exec(code, self.main.__dict__)
+                except ImportError as error:
+                    if not isinstance(statement, ast.Import | ast.ImportFrom):
+                        raise
+                    failed.append(_told(error, file))
         except BaseException as error:
-            yield {"error": _told(error, file)}
-        else:
-            yield {"error": None}
+            failed.append(_told(error, file))
+        yield {"error": "; ".join(failed) or None}
 
     def defined(self, names: list[str]) -> Iterator[dict]:
-        """The names that exist, by definition or because `check` got an answer to them."""
-        yield {"names": [name for name in names if self._answer(name) is not None]}
-
-    def _answer(self, name: str) -> Any:
-        return stand_in.CHECKED.get(name, self.main.__dict__.get(name))
+        """The names that exist."""
+        yield {"names": [name for name in names if self.main.__dict__.get(name) is not None]}
 
     def call(self, name: str, probe: str, calls: list[tuple], seed: int) -> Iterator[dict]:
         """Call an answer through a probe.
@@ -104,14 +119,18 @@ class Submission:
         Yields:
             The outcome of each, as plain data.
         """
-        answer, probe_function = self._answer(name), getattr(probes, probe)
+        answer, probe_function = self.main.__dict__[name], getattr(probes, probe)
         torch.set_num_threads(1)
         sys.setrecursionlimit(NESTED_CALLS)
         torch.manual_seed(seed)
         random.seed(seed)
         numpy.random.seed(seed)
         for args in calls:
-            yield _sendable(_outcome(answer, probe_function, args))
+            if callable(answer):
+                yield _sendable(_outcome(answer, probe_function, args))
+            else:
+                kind = type(answer).__name__
+                yield asdict(Outcome(error=f"{name} is a {kind} when all cells have run"))
 
     def put(self, cells: list[str], names: list[str]) -> Iterator[dict]:
         """Put right answers in the place of these names."""
@@ -172,7 +191,7 @@ class _Shell:
 
     def run_cell_magic(self, name: str, line: str, cell: str) -> None:
         if name in RUNS_ITS_CELL:
-            exec(compile(cell, f"<%%{name}>", "exec"), self.main.__dict__)
+            exec(compile(_plain_python(cell), f"<%%{name}>", "exec"), self.main.__dict__)
 
     def run_line_magic(self, name: str, line: str, **_: Any) -> None:
         self.run_cell_magic(name, "", line)

@@ -1,12 +1,12 @@
 """Stands where the checks are in a notebook; the grader calls the answers itself."""
 
-CHECKED = {}  # the answers that `check` got with the name of an exercise beside them
+import sys
 
 
 def check(answer=None, name=None):
-    """Remember an answer that is called otherwise than its exercise; nothing is printed here."""
+    """Give an answer the name of its exercise, where it has another; nothing is printed here."""
     if name is not None:
-        CHECKED[name] = answer
+        setattr(sys.modules["__main__"], name, answer)
 
 
 def demo(function):

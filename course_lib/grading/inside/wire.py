@@ -22,6 +22,7 @@ MAX_TENSORS = 64 * 2**20  # bytes
 MAX_DEPTH = 20
 MAX_PARTS = 200_000  # values in one frame
 MAX_KEYS = 1000  # of a dict: keys that all hash alike would take the square of that
+MAX_AXES = 8  # of a tensor
 MAX_HEADER = 2**20  # bytes that safetensors takes to name its tensors
 TYPES = {
     torch.bool,
@@ -71,6 +72,8 @@ def _written(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
     if isinstance(value, torch.Tensor):
         if value.dtype not in TYPES:
             raise Malformed(f"is a tensor of {value.dtype}")
+        if value.ndim > MAX_AXES:
+            raise Malformed(f"has a tensor of {value.ndim} axes")
         tensors[f"t{len(tensors)}"] = value.clone(memory_format=torch.contiguous_format)
         return {"tensor": f"t{len(tensors) - 1}"}
     if isinstance(value, list):
@@ -155,6 +158,8 @@ class _Reader:
         tensor = self.tensors.get(content) if isinstance(content, str) else None
         if tensor is None or tensor.dtype not in TYPES:
             raise Malformed("has a tensor that did not come, or of a strange type")
+        if tensor.ndim > MAX_AXES:
+            raise Malformed(f"has a tensor of {tensor.ndim} axes")
         return tensor
 
 
