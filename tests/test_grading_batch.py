@@ -62,6 +62,8 @@ def test_a_listing_names_each_thing_that_is_no_submission(folder):
     (folder / "link.py").symlink_to(folder / "ada.py")
     (folder / "ADA.ipynb").write_bytes(b"{}")
     (folder / "big.py").write_bytes(b"#" * (batch.LARGEST + 1))
+    for hidden in (".DS_Store", "._ada.ipynb", "__MACOSX"):
+        (folder / hidden).touch()
     files, others = batch.listing(folder)
     assert [path.name for path in files] == ["bob.py", "cy.ipynb"]
     reasons = {entry.file: entry.reason for entry in others}
@@ -175,24 +177,34 @@ class TestGraded:
 
     def test_a_class_is_graded_into_a_gradebook(self, folder, capsys):
         (folder / "notes.txt").write_text("x")
+        (folder / "eve.ipynb").write_text("{}")
         out = folder.parent / "out"
         assert run("grade", "autograd", folder, out, "--seed", 5) == 0
         rows = gradebook(out)
-        assert list(rows) == ["ada", "bob", "cy", "notes"]
+        assert list(rows) == ["ada", "bob", "cy", "eve"]
         assert list(rows["ada"])[:2] == ["student", "chain"]
         assert list(rows["ada"])[-3:] == ["train_on_moons", "total", "max"]
         assert (rows["ada"]["chain"], rows["ada"]["total"], rows["ada"]["max"]) == ("4", "4", "55")
-        assert set(list(rows["notes"].values())[1:]) == {""}
+        assert set(list(rows["eve"].values())[1:]) == {""}
         assert 0 <= int(rows["bob"]["chain"]) < 4
         assert results(out)["ada.py"]["score"] == 4
         summary = json.loads((out / "grading.json").read_text())
         assert (summary["seed"], summary["isolation"]) == (5, ["namespaces"])
         said = capsys.readouterr().out
-        assert "3 graded, 1 not. Isolation: namespaces." in said
+        assert "3 graded, 2 not. Isolation: namespaces." in said
         assert "'notes.txt' is neither .ipynb nor .py" in said
         for name in ("junit.xml", "overview.html"):
             assert (out / name).stat().st_size > 500
         assert len(list(out.glob("learners/*/feedback.html"))) == 3
+
+    def test_a_class_without_a_grade_ends_with_2_and_its_reasons(self, folder, capsys):
+        for path in folder.iterdir():
+            path.write_text("{}")
+            path.rename(path.with_suffix(".ipynb"))
+        out = folder.parent / "out"
+        assert run("grade", "autograd", folder, out) == 2
+        assert "No file has a grade" in capsys.readouterr().err
+        assert "no list of cells" in (out / "overview.html").read_text()
 
     def test_the_same_seed_gives_the_same_grades(self, folder):
         outs = [folder.parent / name for name in ("one", "two")]

@@ -653,7 +653,14 @@ BACKWARD_PASS = Exercise(
             _one_number_per_node,
         ),
         Test("sweeps over any tape", _any_tape, 1, _one_number_per_node),
-        Test("sweeps over a long one", _long_chain, 1, _one_number_per_node, _alternates),
+        Test(
+            "sweeps over a long one",
+            _long_chain,
+            1,
+            _one_number_per_node,
+            _alternates,
+            property=True,
+        ),
         Test(
             "visits every node once",
             _double_chain,
@@ -661,6 +668,7 @@ BACKWARD_PASS = Exercise(
             _one_number_per_node,
             _alternates,
             probes.call_in_steps,
+            property=True,
         ),
     ],
     mistakes=[

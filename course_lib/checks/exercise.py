@@ -444,12 +444,13 @@ def part(i: int, *names: str) -> Callable[[tuple, Any], Any]:
 def numbers(name: str, value: Any, shape: tuple[int, ...]) -> torch.Tensor:
     """A value, or a part of one, as a tensor of doubles, or the reason why it cannot be one."""
     try:
-        tensor = torch.as_tensor(value, dtype=torch.float64)
+        tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise Unfit(f"{name} is {show(value)}, expected numbers") from None
-    if tuple(tensor.shape) != shape:
+    if tuple(tensor.shape) != shape:  # looked at first: as doubles it may be eight times as large
         want = f"shape {shape}" if shape else "a single number"
         raise Unfit(f"{name} has shape {tuple(tensor.shape)}, expected {want}")
+    tensor = torch.as_tensor(value, dtype=torch.float64)
     if not tensor.isfinite().all():
         raise Unfit(f"{name} is {show(tensor)}, expected finite numbers")
     return tensor

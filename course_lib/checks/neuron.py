@@ -332,7 +332,7 @@ SIGMOID = Exercise(
         Test("equals 1 / (1 + exp(-z))", _moderate),
         Test("has a value at ±10,000", _extreme),
         Test("has its own slope, at 0 too", _around_zero, probe=gradient),
-        Test("has a slope at ±10,000", _extreme, probe=gradient),
+        Test("has a slope at ±10,000", _extreme, probe=gradient, property=True),
         Test("keeps the shape", _moderate, observe=shapes, property=True),
     ],
     mistakes=[
@@ -602,7 +602,7 @@ PERCEPTRON_UPDATE = Exercise(
     minutes=10,
     reference=_update,
     tests=[
-        Test("leaves a neuron alone that was right", _right_already),
+        Test("leaves a neuron alone that was right", _right_already, property=True),
         Test("moves towards an input that it missed", _missed),
         Test("moves away from an input that it should have ignored", _false_alarm),
         Test("starts from zero weights and bias, where it fires", _from_zero),
@@ -806,7 +806,7 @@ BCE_WITH_LOGITS = Exercise(
     reference=lambda z, y: F.binary_cross_entropy_with_logits(z, y),
     tests=[
         Test("equals the mean cross-entropy", _ordinary),
-        Test("charges nothing for being sure and right", _sure_and_right),
+        Test("charges nothing for being sure and right", _sure_and_right, property=True),
         Test("charges |z| for being sure and wrong", _sure_and_wrong, points=2),
         Test("has the slope (σ(z) - y) / B everywhere", _slopes, probe=gradient),
         Test("is a single number", _ordinary, observe=shapes, property=True),

@@ -18,7 +18,6 @@ from . import grader, reports
 from .records import Grade, NotGraded
 from .sandbox import SandboxError
 
-ENDINGS = (".ipynb", ".py")
 LARGEST = 20 * 2**20  # bytes of a submission
 AHEAD = 4  # jobs that wait for each worker: few, so that a large class takes no more memory
 SEEDS = 2**31
@@ -52,7 +51,10 @@ def listing(folder: Path) -> tuple[list[Path], list[NotGraded]]:
         The submissions, by name, and what else is there, with the reason why it is none.
     """
     files, others = [], []
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    visible = (
+        entry for entry in os.scandir(folder) if not entry.name.startswith((".", "__MACOSX"))
+    )
+    for entry in sorted(visible, key=lambda entry: entry.name):
         if reason := _no_submission(entry):
             others.append(NotGraded(entry.name, reason))
         else:
@@ -76,8 +78,8 @@ def _no_submission(entry: os.DirEntry) -> str | None:
         return "is a folder; each submission is a file"
     if not entry.is_file():
         return "is no ordinary file"
-    if Path(entry.name).suffix.lower() not in ENDINGS:
-        return f"is neither {' nor '.join(ENDINGS)}"
+    if Path(entry.name).suffix.lower() not in reports.ENDINGS:
+        return f"is neither {' nor '.join(reports.ENDINGS)}"
     size = entry.stat(follow_symlinks=False).st_size
     if size > LARGEST:
         return f"has {size:,} bytes; the most is {LARGEST:,}"

@@ -19,6 +19,7 @@ from xml.etree import ElementTree as ET
 
 from .records import ExerciseGrade, Grade, LineGrade, NotGraded
 
+ENDINGS = (".ipynb", ".py")  # of submissions
 LEARNERS = "learners"  # the folder with a folder for each learner
 PAID_LATER = "holds; paid once the values are right"
 # What XML 1.0 has no place for: control characters, halves of characters, two that are none.
@@ -138,7 +139,8 @@ def gradebook(
 
     Args:
         grades: a row each.
-        not_graded: a row each too, with empty cells: no grade is not a grade of zero.
+        not_graded: a row too for each that is a submission by its name, with empty cells: no grade
+            is not a grade of zero.
         names: of the exercises, in order.
 
     Returns:
@@ -146,7 +148,8 @@ def gradebook(
     """
     rows = [(grade.file, _row(grade, names)) for grade in grades]
     empty = [None] * (len(names) + 2)
-    rows += [(entry.file, [Path(entry.file).stem, *empty]) for entry in not_graded]
+    submitted = [entry.file for entry in not_graded if Path(entry.file).suffix.lower() in ENDINGS]
+    rows += [(file, [Path(file).stem, *empty]) for file in submitted]
     rows.sort(key=lambda row: row[0].casefold())
     text = io.StringIO()
     # Texts stand in quotes: where a semicolon separates cells, a name could start one within

@@ -60,6 +60,8 @@ def grade_folder(
     reports.write(out / "overview.html", pages.overview(grades, not_graded, similar))
     reports.write(out / SUMMARY, _as_text(_about(chosen, grades, not_graded)))
     _tell(out, chosen, grades, not_graded)
+    if not grades:
+        raise batch.BatchError("No file has a grade; the reasons stand above and in overview.html")
 
 
 def _begin(submissions: Path, out: Path, chapter: str, seed: int | None, resume: bool) -> int:
