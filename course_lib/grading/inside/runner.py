@@ -13,7 +13,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
@@ -35,7 +34,7 @@ def serve(end: socket.socket) -> None:
     while (message := wire.receive(end)) is not None:
         do: Callable[..., Iterable[dict]] = getattr(submission, message.pop("do"))
         for reply in do(**message):
-            wire.send(end, wire.encode(reply))
+            wire.send(end, _frame(reply))
 
 
 class Submission:
@@ -126,11 +125,7 @@ class Submission:
         random.seed(seed)
         numpy.random.seed(seed)
         for args in calls:
-            if callable(answer):
-                yield _sendable(_outcome(answer, probe_function, args))
-            else:
-                kind = type(answer).__name__
-                yield asdict(Outcome(error=f"{name} is a {kind} when all cells have run"))
+            yield vars(_outcome(name, answer, probe_function, args))
 
     def put(self, cells: list[str], names: list[str]) -> Iterator[dict]:
         """Put right answers in the place of these names."""
@@ -141,20 +136,20 @@ class Submission:
         yield {}
 
 
-def _outcome(answer: Any, probe: Callable[..., Any], args: tuple) -> Outcome:
+def _outcome(name: str, answer: Any, probe: Callable[..., Any], args: tuple) -> Outcome:
+    if not callable(answer):
+        return Outcome(error=f"{name} is a {type(answer).__name__} when all cells have run")
     try:
         return outcome_of(answer, probe, args)
     except BaseException as error:  # SystemExit and its like; an error that has no text
         return Outcome(error=f"raised {type(error).__name__}")
 
 
-def _sendable(outcome: Outcome) -> dict[str, Any]:
-    data = asdict(outcome)
+def _frame(reply: dict[str, Any]) -> bytes:
     try:
-        wire.encode(data)
+        return wire.encode(reply)
     except wire.Malformed as reason:
-        return asdict(Outcome(error=f"returned something that {reason}"))
-    return data
+        return wire.encode(vars(Outcome(error=f"returned something that {reason}")))
 
 
 def _told(error: BaseException, file: str) -> str:
