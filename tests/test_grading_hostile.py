@@ -32,7 +32,7 @@ from tools.benchmark_grader import adopt_orphans
 
 needs_sandbox()
 
-ATTACKS = sorted(p.stem for p in (ROOT / "tests/hostile").glob("[a-z]*.py"))
+ATTACKS = {p.name.partition(".")[0]: p for p in sorted((ROOT / "tests/hostile").glob("*.py.txt"))}
 CANARY = re.compile(rb"CANARY-[0-9a-f]{32}")
 TRACE = "hostile-"  # how the names of all files begin that an attack tries to make
 PORTS = (8786, 18080)  # of loopback, where the attacks knock
@@ -168,9 +168,9 @@ class Batch:
         for name in ODD_NAMES:
             (self.submissions / name).write_text(CHAIN)
         for name in attacks:
-            shutil.copy(ROOT / "tests/hostile" / f"{name}.py", self.submissions)
+            shutil.copy(ATTACKS[name], self.submissions / f"{name}.py")
         for again in ("neighbour_reads_message_2.py", "neighbour_reads_message_3.py"):
-            shutil.copy(ROOT / "tests/hostile/neighbour_reads_message.py", self.submissions / again)
+            shutil.copy(ATTACKS["neighbour_reads_message"], self.submissions / again)
         self.canaries["environment"] = canary()
         self.before = self.everything()
         with new_processes() as self.left:
@@ -245,6 +245,14 @@ def outcome(grade):
 
 def test_there_are_enough_attacks():
     assert len(ATTACKS) >= 30
+
+
+def test_no_attack_can_be_imported():
+    """A test runner that collects modules, for their doctests say, would run it."""
+    folder = ROOT / "tests/hostile"
+    assert {path.name for path in folder.iterdir()} - {p.name for p in ATTACKS.values()} == {
+        "README.md"
+    }
 
 
 def test_the_batch_finished(batch):
