@@ -806,7 +806,7 @@ BCE_WITH_LOGITS = Exercise(
     reference=lambda z, y: F.binary_cross_entropy_with_logits(z, y),
     tests=[
         Test("equals the mean cross-entropy", _ordinary),
-        Test("charges nothing for being sure and right", _sure_and_right, property=True),
+        Test("charges nothing for being sure and right", _sure_and_right),
         Test("charges |z| for being sure and wrong", _sure_and_wrong, points=2),
         Test("has the slope (σ(z) - y) / B everywhere", _slopes, probe=gradient),
         Test("is a single number", _ordinary, observe=shapes, property=True),

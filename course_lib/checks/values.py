@@ -188,7 +188,8 @@ def show(value: Any, digits: int = 4, depth: int = 4) -> str:
         '[0.3333, 2]'
     """
     if isinstance(value, Tensor):
-        if value.numel() > 12 or (value.numel() == 0 and value.ndim > 1):
+        rows = math.prod(max(1, length) for length in value.shape)  # of an empty one as well
+        if rows > 12:
             return f"a tensor of shape {_shape(value)}"
         return show(value.tolist(), digits, depth + value.ndim)
     if isinstance(value, float):
