@@ -4,6 +4,7 @@ No request leaves the server, no script fails, no page scrolls sideways, every e
 frame that its controls choose, every text has contrast, every link arrives. Run `make book` first.
 """
 
+import gzip
 import io
 import json
 import os
@@ -20,11 +21,12 @@ from bs4 import BeautifulSoup
 from needs import needs
 from PIL import Image
 
-from tools.page import script_weight
+from tools.page import INDEX, script_weight
 from tools.serve import make_server
 
 HTML = Path(os.environ.get("BOOK_HTML", Path(__file__).parents[1] / "_build" / "html"))
 SCRIPT_BUDGET = 60_000  # bytes (gz) of script a page may load
+INDEX_BUDGET = 2_000  # bytes (gz) of search index for each page of the book
 
 PAGES = sorted(
     str(path.relative_to(HTML)) for path in HTML.rglob("*.html") if "_static" not in path.parts
@@ -418,6 +420,11 @@ def test_no_other_host_is_named_as_a_resource(built, soups, page_name):
 def test_script_budget(built, page_name):
     weight = script_weight(built / page_name)
     assert weight <= SCRIPT_BUDGET, f"{page_name} loads {weight} bytes (gz) of script"
+
+
+def test_search_index_budget(built):
+    weight = len(gzip.compress((built / INDEX).read_bytes()))
+    assert weight <= INDEX_BUDGET * len(SHOWN), f"{weight} bytes (gz) for {len(SHOWN)} pages"
 
 
 def test_equations_are_numbered_by_chapter(soups):

@@ -97,6 +97,7 @@ def number_equations(app, doctree) -> None:
 # --- what a page loads -------------------------------------------------------------------------
 
 # Paper is white: the dark theme's code would be pale on it.
+INDEX = "searchindex.js"  # of the words of all pages; the search page loads it
 PRINT_LIGHT = """(() => {
   const root = document.documentElement.dataset;
   let theme;
@@ -281,9 +282,13 @@ class Modules(SphinxDirective):
 
 
 def script_weight(page: Path) -> int:
-    """Bytes of script (gz) that a built page loads from its folder, inline scripts left aside."""
+    """Bytes of script (gz) that a built page loads from its folder.
+
+    Inline scripts are left aside, and the search index, which is data and grows with the book.
+    """
     sources = re.findall(r'<script\b[^>]*\bsrc="([^"?]+)', page.read_text(encoding="utf-8"))
     files = {(page.parent / source).resolve() for source in sources if "://" not in source}
+    files = {path for path in files if path.name != INDEX}
     return sum(len(gzip.compress(path.read_bytes(), mtime=0)) for path in files)
 
 
