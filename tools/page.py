@@ -96,8 +96,9 @@ def number_equations(app, doctree) -> None:
 
 # --- what a page loads -------------------------------------------------------------------------
 
-# Paper is white: the dark theme's code would be pale on it.
 INDEX = "searchindex.js"  # of the words of all pages; the search page loads it
+
+# Paper is white: the dark theme's code would be pale on it.
 PRINT_LIGHT = """(() => {
   const root = document.documentElement.dataset;
   let theme;
