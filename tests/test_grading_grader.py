@@ -215,6 +215,17 @@ def test_a_first_try_that_was_checked_gives_way_to_the_answer():
     assert of(result, "chain").points == POINTS["chain"]
 
 
+def test_an_import_from_the_future_holds_for_all_that_follows():
+    answer = (
+        "class Dual:\n    def __init__(self, value: Later, slope: Later): pass\n"
+        "    def __add__(self, other: Dual) -> Dual: return other\n"
+    )
+    assert "NameError" in graded(script(answer)).cells[0]
+    future = "from __future__ import annotations\n"
+    assert graded(script(future + answer)).cells == ()
+    assert graded(script(future, answer)).cells == ()
+
+
 def test_half_precision_works():
     half = "import torch\nassert torch.ones(3).half().sum() == 3"
     assert graded(script(half, RIGHT_CHAIN)).cells == ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import codeop
 import linecache
 import random
 import socket
@@ -46,6 +47,7 @@ class Submission:
     def __init__(self) -> None:
         self.main = sys.modules["__main__"] = ModuleType("__main__")
         self.cells: list[str] = []
+        self.compile = codeop.Compile()  # keeps `from __future__ import ...` for what follows
         builtins.get_ipython = lambda: _Shell(self.main)
         builtins.display = lambda *args, **kwargs: None
 
@@ -75,32 +77,33 @@ class Submission:
         }
 
     def run(self, cell: int) -> Iterator[dict]:
-        """Run a cell. An import that fails costs itself alone.
+        """Run a cell.
 
         Args:
             cell: its place, from 0.
 
         Yields:
             What went wrong, in a line.
-
-        Raises:
-            ImportError: never; it is told as any error is.
         """
         source, file = self.cells[cell], f"<cell {cell + 1}>"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         failed = []
         try:
             for statement in ast.parse(source, file).body:
-                try:
-                    code = compile(ast.Module([statement], []), file, "exec", dont_inherit=True)
-                    exec(code, self.main.__dict__)
-                except ImportError as error:
-                    if not isinstance(statement, ast.Import | ast.ImportFrom):
-                        raise
-                    failed.append(_told(error, file))
+                failed.append(self._execute(statement, file))
         except BaseException as error:
             failed.append(_told(error, file))
-        yield {"error": "; ".join(failed) or None}
+        yield {"error": "; ".join(filter(None, failed)) or None}
+
+    def _execute(self, statement: ast.stmt, file: str) -> str | None:
+        """Run a statement. An import that fails costs itself alone, and is told."""
+        try:
+            exec(self.compile(ast.Module([statement], []), file, "exec"), self.main.__dict__)
+        except ImportError as error:
+            if not isinstance(statement, ast.Import | ast.ImportFrom):
+                raise
+            return _told(error, file)
+        return None
 
     def defined(self, names: list[str]) -> Iterator[dict]:
         """The names that exist."""
