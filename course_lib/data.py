@@ -157,6 +157,45 @@ def clouds(
     return _tensors(X, y, device, dtype)
 
 
+def spirals(
+    n: int = 300,
+    noise: float = 0.02,
+    turns: float = 1.0,
+    classes: int = 2,
+    seed: int = 0,
+    device=None,
+    dtype=torch.float32,
+) -> tuple[Tensor, Tensor]:
+    """Interleaved spiral arms around the origin, one a class, from radius 0.1 to 1.
+
+    Args:
+        n: points, shared evenly among the arms, >= classes.
+        noise: standard deviation of the Gaussian noise on both coordinates, >= 0.
+        turns: how often an arm winds around the origin; more turns, more bends to learn.
+        classes: arms, >= 2.
+        seed: which points.
+        device: where the tensors live; None chooses.
+        dtype: of the points.
+
+    Returns:
+        Points (n, 2) and classes 0 .. classes - 1 (n,), int64, in turn.
+
+    Raises:
+        ValueError: for fewer than two classes, or fewer points than classes.
+
+    Source: two of them are the problem that Lang & Witbrock 1988 set to networks.
+    """
+    if classes < 2:
+        raise ValueError(f"spirals need at least 2 classes, got {classes}")
+    _check_count(n, classes)
+    random = _random(seed)
+    y = np.arange(n) % classes
+    along = random.uniform(size=n)
+    angle = 2 * np.pi * (turns * along + y / classes)
+    X = (0.1 + 0.9 * along)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
+    return _tensors(X + noise * random.normal(size=X.shape), y, device, dtype)
+
+
 def xor(device=None, dtype=torch.float32) -> tuple[Tensor, Tensor]:
     """The four rows of the truth table of exclusive or.
 
@@ -171,9 +210,9 @@ def xor(device=None, dtype=torch.float32) -> tuple[Tensor, Tensor]:
     return _tensors(X, np.array([0, 1, 1, 0]), device, dtype)
 
 
-def _check_count(n: int) -> None:
-    if n < 2:
-        raise ValueError(f"n must be at least 2, one point per class, got {n}")
+def _check_count(n: int, classes: int = 2) -> None:
+    if n < classes:
+        raise ValueError(f"n must be at least {classes}, one point per class, got {n}")
 
 
 def _random(seed: int) -> np.random.RandomState:

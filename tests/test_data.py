@@ -73,6 +73,27 @@ def test_clouds_are_as_far_apart_as_asked():
     assert X[y == 1].std(0).tolist() == pytest.approx([1, 1], abs=0.03)
 
 
+@pytest.mark.parametrize("turns, classes", [(1.0, 2), (1.75, 3)])
+def test_spirals_wind_outwards(turns, classes):
+    """Turned back by what its radius and its arm say, each point lies on the positive x axis."""
+    X, y = data.spirals(
+        90, noise=0.0, turns=turns, classes=classes, device="cpu", dtype=torch.float64
+    )
+    assert y.bincount().tolist() == [90 // classes] * classes
+    radius = X.norm(dim=1)
+    assert radius.min() >= 0.1 and radius.max() <= 1
+    angle = 2 * math.pi * (turns * (radius - 0.1) / 0.9 + y / classes)
+    x, z = X[:, 0], X[:, 1]
+    torch.testing.assert_close(angle.cos() * x + angle.sin() * z, radius)
+
+
+def test_spirals_need_a_point_and_two_classes():
+    with pytest.raises(ValueError, match="at least 2 classes, got 1"):
+        data.spirals(10, classes=1)
+    with pytest.raises(ValueError, match="at least 3, one point per class, got 2"):
+        data.spirals(2, classes=3)
+
+
 def test_xor_is_the_truth_table():
     X, y = data.xor(device="cpu")
     assert [(int(a) ^ int(b)) for a, b in X.tolist()] == y.tolist()
