@@ -124,7 +124,7 @@ def moons(
         dtype: of the points.
 
     Returns:
-        Points (n, 2) and classes 0 or 1 (n,), int64, shuffled.
+        Points (n, 2) and classes 0 or 1 (n,), int64, in turn.
     """
     _check_count(n)
     random = _random(seed)

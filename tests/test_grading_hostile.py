@@ -204,7 +204,7 @@ class Batch:
     def leaked(self):
         """The places whose canaries came back, in the results or on the terminal.
 
-        A canary that is not of this batch, such as one in a log of an earlier run, stands for itself.
+        A canary of an earlier run, in a log that it left, stands for itself.
         """
         came = [path.read_bytes() for path in self.out.rglob("*") if path.is_file()]
         came += [self.run.stdout, self.run.stderr]
