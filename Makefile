@@ -94,7 +94,7 @@ study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [devi
 	@test -n "$(name)" || { echo "Which study? make study name=neuron"; exit 1; }
 	$(BIN)/python -m course_lib.studies $(name) $(if $(seeds),--seeds $(seeds)) $(if $(device),--device $(device))
 
-benchmark: $(READY) ## time the checks, and the engines beside micrograd (installs it) and torch
+benchmark: $(READY) ## time the checks, the engines beside micrograd (installs it) and torch, the loop
 	$(BIN)/python -m tools.benchmark
 
 benchmark-grader: $(READY) ## what grading costs beside otter-grader (installs it); flat=yes: its memory
