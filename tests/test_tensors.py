@@ -10,7 +10,6 @@ import torch
 
 from course_lib import tensors as lib
 
-
 no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
 everywhere = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=no_gpu)])
 
