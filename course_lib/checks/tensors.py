@@ -7,6 +7,7 @@ T is not S), so that an axis taken for another shows.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -189,6 +190,12 @@ ONE_HOT = Exercise(
             "labels count from 0, so use y, not y - 1",
         ),
         Mistake(
+            "makes one row for all labels",
+            lambda y, K: torch.zeros(K).index_fill(0, y, 1.0),
+            "you have one row that marks every class that occurs; "
+            "each label has a row of its own, B rows of K numbers",
+        ),
+        Mistake(
             "returns truth values",
             lambda y, K: y[:, None] == torch.arange(K),
             "your answer is right, but in True and False, with which torch will not subtract; "
@@ -261,6 +268,12 @@ MSE = Exercise(
             "you returned an error for each example; a loss is one number: take their mean",
         ),
         Mistake(
+            "leaves an axis",
+            lambda y_hat, y: sum((a - b) ** 2 for a, b in zip(y_hat, y, strict=True)) / len(y),
+            "your number is right but has shape (1,), as each row of a column has; a loss has no "
+            "axes: bring y_hat to y's shape first",
+        ),
+        Mistake(
             "halves",
             lambda y_hat, y: _error(y_hat, y).square().mean() / 2,
             "you halved the loss, as some books do for a simpler slope; "
@@ -283,10 +296,18 @@ def _with_constant(g: Generator) -> list[tuple]:
     return [(X,)]
 
 
-def _scaled(X: Tensor, dim: int | tuple[int, ...] = 0, correction: int = 0, power: int = 1):
+def _scaled(
+    X: Tensor,
+    dim: int | tuple[int, ...] = 0,
+    correction: int = 0,
+    power: int = 1,
+    safe: bool = True,
+) -> Tensor:
     """X minus mean over sd, with a choice of wrong turns."""
     sd = X.std(dim, keepdim=True, correction=correction)
-    return (X - X.mean(dim, keepdim=True)) / torch.where(sd == 0, 1, sd**power)
+    if safe:
+        sd = torch.where(sd == 0, 1, sd)
+    return (X - X.mean(dim, keepdim=True)) / sd**power
 
 
 STANDARDIZE = Exercise(
@@ -304,37 +325,54 @@ STANDARDIZE = Exercise(
     mistakes=[
         Mistake(
             "divides zero by zero",
-            lambda X: (X - X.mean(0)) / X.std(0, correction=0),
+            partial(_scaled, safe=False),
             "a constant column has sd 0, and 0 / 0 is NaN; "
             "divide by 1 there: torch.where(sd == 0, 1, sd)",
         ),
-        Mistake(
-            "takes all numbers together",
-            lambda X: _scaled(X, (0, 1)),
-            "you took one mean and one sd of all numbers; "
-            "each feature, a column, has its own: use dim 0",
-        ),
-        Mistake(
-            "works along the rows",
-            lambda X: _scaled(X, 1),
-            "you averaged along each row, over the features of one example; "
-            "average down the columns, over the examples: dim 0",
-        ),
+        *[
+            Mistake(
+                f"takes all numbers together, B - {correction}",
+                partial(_scaled, dim=(0, 1), correction=correction),
+                "you took one mean and one sd of all numbers; "
+                "each feature, a column, has its own: use dim 0",
+            )
+            for correction in (0, 1)
+        ],
+        *[
+            Mistake(
+                f"works along the rows, D - {correction}",
+                partial(_scaled, dim=1, correction=correction),
+                "you averaged along each row, over the features of one example; "
+                "average down the columns, over the examples: dim 0",
+            )
+            for correction in (0, 1)
+        ],
         Mistake(
             "works along the rows without keepdim",
             lambda X: (X - X.mean(1)) / X.std(1, correction=0),
             "your X.mean(1) has one number a row, shape (B,), which lines up with the columns; "
             "the mean of each feature is X.mean(0), shape (D,), and that fits",
         ),
-        Mistake(
-            "divides by B - 1",
-            lambda X: _scaled(X, correction=1),
-            "torch's std divides by B - 1 unless told otherwise; here the mean square shall be 1: "
-            "X.std(0, correction=0)",
-        ),
+        *[
+            Mistake(
+                "divides by B - 1" + " and by zero" * (not safe),
+                partial(_scaled, correction=1, safe=safe),
+                "torch's std divides by B - 1 unless told otherwise; here s² is a mean over B: "
+                "X.std(0, correction=0)",
+            )
+            for safe in (True, False)
+        ],
+        *[
+            Mistake(
+                f"forgets the brackets, B - {correction}",
+                lambda X, correction=correction: X - X.mean(0) / X.std(0, correction=correction),
+                "you divided the mean alone: / goes before -, so put brackets: (X - mean) / sd",
+            )
+            for correction in (0, 1)
+        ],
         Mistake(
             "divides by the variance",
-            lambda X: _scaled(X, power=2),
+            partial(_scaled, power=2),
             "you divided by the variance; divide by its square root, the standard deviation",
         ),
         Mistake(
@@ -356,11 +394,11 @@ STANDARDIZE = Exercise(
 
 
 def _padded(g: Generator, *sizes: tuple[int, int, int]) -> list[tuple]:
-    """The first sequence is neither full nor of length 1; padding is not zero."""
+    """The first sequence has 2 of T steps, which is neither one nor all; padding is not zero."""
     cases = []
     for B, T, D in sizes:
         lengths = torch.randint(1, T + 1, (B,), generator=g)
-        lengths[0] = _draw(g, 2, T - 1)
+        lengths[0] = 2
         cases.append((normal(g, B, T, D), lengths))
     return cases
 
@@ -413,6 +451,18 @@ MASKED_MEAN = Exercise(
             lambda X, lengths: (X * _mask(X, lengths + 1)).sum(1) / lengths[:, None],
             "your mask lets one step of padding through: steps count from 0, "
             "so a sequence of length 2 has steps 0 and 1; use <, not <=",
+        ),
+        Mistake(
+            "takes one step too many",
+            lambda X, lengths: _mean_of_steps(X, (lengths + 1).clamp(max=X.shape[1])),
+            "you averaged one step too many: a slice leaves out its end, "
+            "so x[:n] has n steps already",
+        ),
+        Mistake(
+            "averages the features too",
+            lambda X, lengths: _mean_of_steps(X, lengths).mean(-1),
+            "you have one number a sequence: your mean ran over the features as well; "
+            "average over the steps alone and keep the last axis",
         ),
         Mistake(
             "only sums",
@@ -515,6 +565,12 @@ DISTANCES = Exercise(
             "you summed over the points of Y, axis 1; sum over the coordinates, the last axis",
         ),
         Mistake(
+            "sums everything",
+            lambda X, Y: _pairs(X, Y).square().sum().sqrt(),
+            "you summed over all pairs, which leaves one number; "
+            "sum over the coordinates alone, the last axis: dim=-1",
+        ),
+        Mistake(
             "averages the squares",
             lambda X, Y: _pairs(X, Y).square().mean(-1).sqrt(),
             "you averaged the squared differences; a distance sums them",
@@ -578,6 +634,12 @@ SCORES = Exercise(
             "divides by D",
             _products("btd,bsd->bts", 1),
             "you divided by D; divide by its square root",
+        ),
+        Mistake(
+            "divides by the root of T",
+            lambda Q, K: torch.einsum("btd,bsd->bts", Q, K) / math.sqrt(Q.shape[1]),
+            "you divided by the root of T, the number of queries; "
+            "D is the length of the last axis: Q.shape[-1]",
         ),
         Mistake(
             "multiplies by the root",
@@ -693,6 +755,28 @@ WINDOWS = Exercise(
             _wrapped,
             "your last windows go on at the beginning of the series; "
             "drop those that are not full: (T - size) // step + 1 are left",
+        ),
+        Mistake(
+            "keeps what is not full",
+            lambda x, size, step: torch.stack(
+                [x[:, i : i + size] for i in range(0, x.shape[1], step)], 1
+            ),
+            "your last windows are cut off by the end of the series, and torch cannot stack "
+            "windows of unequal length; the last start that fits is T - size",
+        ),
+        Mistake(
+            "stops before the last start",
+            lambda x, size, step: torch.stack(
+                [x[:, i : i + size] for i in range(0, x.shape[1] - size, step)], 1
+            ),
+            "range stops before its end, and T - size is a start that still fits: "
+            "range(0, T - size + 1, step)",
+        ),
+        Mistake(
+            "counts windows before the batch",
+            lambda x, size, step: x.unfold(1, size, step).transpose(0, 1),
+            "your first axis counts the windows; the batch comes first, shape (B, N, size): "
+            "stack along dim 1",
         ),
         Mistake(
             "turns the windows",
