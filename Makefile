@@ -109,7 +109,7 @@ publish: $(READY) ## push the stamped notebooks: make publish remote=origin (the
 	$(BIN)/python -m tools.publish --remote "$(remote)"
 
 mirrors: $(READY) ## fetch anew what comes from other servers, and compare the checksums
-	$(BIN)/python -m tools.vendor
+	@$(BIN)/python -m tools.vendor; fonts=$$?; $(BIN)/python -m tools.mirrors && exit $$fonts
 
 newest: ## make claims with the newest versions that pyproject.toml allows, in .venv-newest
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found"; exit 1; }

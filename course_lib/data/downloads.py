@@ -14,11 +14,11 @@ import io
 import os
 import sys
 import tarfile
-import tempfile
 import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 TIMEOUT = 30.0  # seconds in which a server has to answer, and then to send the next piece
 SLOWEST = 1000  # bytes a second; below that the next mirror is tried
@@ -138,8 +138,8 @@ def fetch_from(mirror: str, file: File, timeout: float = TIMEOUT) -> bytes:
         found = _unpack(sent.getvalue(), mirror, file)
     except requests.RequestException as error:
         raise DataError(_reason(error, sent.tell(), timeout)) from error
-    except (OSError, EOFError, zlib.error, tarfile.TarError, KeyError) as error:
-        raise DataError(f"sent a damaged archive: {error or type(error).__name__}") from error
+    except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
+        raise DataError(f"sent what cannot be read: {error}") from error
     if _md5(found) != file.md5:
         raise DataError(
             f"sent other content: {len(found)} bytes that begin with {found[:20]!r}, MD5 "
@@ -198,7 +198,7 @@ def _reason(error: Exception, received: int, timeout: float) -> str:
         return f"sent nothing for {timeout:g} seconds, after {received} bytes"
     if received or isinstance(error, requests.exceptions.ChunkedEncodingError):
         return f"cut the connection after {received} bytes: {error}"
-    return f"could not be reached: {error}"
+    return f"could not be reached: {getattr(error.args[0], 'reason', error)}"
 
 
 def _given(file: File, folder: Path) -> bytes:
@@ -207,24 +207,25 @@ def _given(file: File, folder: Path) -> bytes:
         raise DataError(f"COURSE_DATA names no folder: {folder}. Name one that exists, or unset it")
     plain = folder / file.path
     packed = plain.with_name(f"{plain.name}.gz")
-    path = plain if plain.exists() else packed
-    try:
-        found = path.read_bytes()
-        found = _gunzip(found) if path is packed else found
-    except FileNotFoundError as error:
-        raise DataError(
-            f"COURSE_DATA has no {file.path}: there is neither {plain} nor {packed}. Put it there, "
-            "or unset COURSE_DATA to fetch it from the network"
-        ) from error
-    except (OSError, EOFError, zlib.error, DataError) as error:
-        raise DataError(f"{path}, in COURSE_DATA, cannot be read: {error}") from error
-    if _md5(found) != file.md5:
+    for path in (plain, packed):
+        try:
+            found = path.read_bytes()
+            found = _gunzip(found) if path is packed else found
+        except FileNotFoundError:
+            continue
+        except (OSError, EOFError, zlib.error, DataError) as error:
+            raise DataError(f"{path}, in COURSE_DATA, cannot be read: {error}") from error
+        if _md5(found) == file.md5:
+            return found
         raise DataError(
             f"{path}, in COURSE_DATA, is damaged or another file: the MD5 of its content is "
             f"{_md5(found)}, expected {file.md5}. Put the right one there, or unset COURSE_DATA to "
             "fetch it from the network"
         )
-    return found
+    raise DataError(
+        f"COURSE_DATA has no {file.path}: there is neither {plain} nor {packed}. Put it there, or "
+        "unset COURSE_DATA to fetch it from the network"
+    )
 
 
 def _keep(found: bytes, path: Path) -> None:
@@ -233,24 +234,26 @@ def _keep(found: bytes, path: Path) -> None:
     for old in path.parent.glob(f".{path.name}.*.part"):  # of a process that was killed
         if time.time() - old.stat().st_mtime > 3600:
             old.unlink(missing_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    draft = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
-        with open(handle, "wb") as stream:
+        with draft.open("xb") as stream:
             stream.write(found)
             stream.flush()
-            os.fsync(handle)
-        os.replace(draft, path)
+            os.fsync(stream.fileno())
+        draft.replace(path)
     finally:
-        Path(draft).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
 def _bar(name: str):
     """A progress bar where somebody looks: a terminal, or a notebook."""
     from tqdm.auto import tqdm
 
-    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    watched = sys.stderr.isatty() or hasattr(shell, "kernel")
     off = not watched or os.environ.get("COURSE_PROGRESS") == "off"
-    return tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=off)
+    # Pooch sets the total when it knows it; without any, tqdm cannot be asked whether it is there.
+    return tqdm(total=1, desc=name, unit="B", unit_scale=True, leave=False, disable=off)
 
 
 def _md5(found: bytes) -> str:
