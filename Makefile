@@ -27,7 +27,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book serve lab test lint chapter claims notebooks reproducible study new
-.PHONY: benchmark benchmark-grader publish mirrors newest clean
+.PHONY: benchmark benchmark-grader publish mirrors corpus newest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ publish: $(READY) ## push the stamped notebooks: make publish remote=origin (the
 
 mirrors: $(READY) ## fetch anew what comes from other servers, and compare the checksums
 	@$(BIN)/python -m tools.vendor; fonts=$$?; $(BIN)/python -m tools.mirrors && exit $$fonts
+
+corpus: $(READY) ## take a new snapshot of the book's prose, which language models learn from
+	$(BIN)/python -m tools.corpus
 
 newest: ## make claims with the newest versions that pyproject.toml allows, in .venv-newest
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found"; exit 1; }

@@ -30,7 +30,6 @@ from sphinxcontrib import katex
 
 from tools import vendor
 from tools.icons import ICONS, stylesheet
-from tools.new import SHARED
 from tools.pages import (
     BRANCH,
     COLAB,
@@ -264,7 +263,7 @@ def stamp_buttons(app, pagename, templatename, context, doctree) -> None:
 
 
 class Modules(SphinxDirective):
-    """```{modules} course_lib```: a section with autodoc for each module, and for `data`."""
+    """```{modules} course_lib```: a section with autodoc for every module of a package."""
 
     required_arguments = 1
 
@@ -274,7 +273,7 @@ class Modules(SphinxDirective):
             f"## {m.name}\n\n```{{eval-rst}}\n.. automodule:: {package.__name__}.{m.name}\n"
             "   :members:\n```\n"
             for m in pkgutil.iter_modules(package.__path__)
-            if (m.name in SHARED or not m.ispkg) and not m.name.startswith("_")
+            if not m.ispkg or hasattr(import_module(f"{package.__name__}.{m.name}"), "__all__")
         ]
         self.env.note_reread()  # a new module makes a new section
         return self.parse_text_to_nodes("\n".join(parts), allow_section_headings=True)

@@ -1,10 +1,17 @@
 """Data sets behind one small interface. Serves every chapter.
 
-Three sorts, and a chapter's main path uses the first two, which work offline:
+A chapter's main path uses what is built in, packaged or generated: it works offline.
 
-- built in: :func:`load` of ``"digits"``, ``"breast_cancer"`` and ``"diabetes"``;
-- generated from a seed: :func:`moons`, :func:`clouds`, :func:`spirals`, :func:`xor`;
-- downloaded on demand, checked and kept: :func:`load` of ``"mnist"`` and ``"fashion_mnist"``.
+- Built in: :func:`load` of ``"digits"``, ``"breast_cancer"``, ``"diabetes"``.
+- Packaged: :func:`text` of ``"book"``, this book's own prose; :func:`labelled` of ``"surnames"``.
+- Generated from a seed, the same on every release and device: :func:`moons`, :func:`clouds`,
+  :func:`spirals`, :func:`xor`; :func:`adding` and :func:`copying`, sequences; :func:`dates` in
+  words and in ISO; :func:`scenes` of digits.
+- Downloaded on demand, checked and kept: :func:`load` of ``"mnist"``, ``"fashion_mnist"``;
+  :func:`text` of ``"tiny_shakespeare"``, ``"names"``; :func:`labelled` of ``"movie_reviews"``;
+  :func:`translations`. The environment variable ``COURSE_DATA`` names a folder that has them, where
+  there is no network; ``COURSE_CACHE`` another folder to keep them in; ``COURSE_PROGRESS=off``
+  turns the progress bar off.
 """
 
 from __future__ import annotations
@@ -13,10 +20,33 @@ import torch
 
 from . import images
 from .dataset import Dataset, standardize
+from .date_pairs import dates
+from .digit_scenes import Scenes, scenes
+from .downloads import DataError
 from .generated import clouds, moons, spirals, xor
+from .sequences import adding, copying
 from .tables import TABLES, load_table
+from .texts import LabelledTexts, labelled, text, translations
 
-__all__ = ["Dataset", "clouds", "load", "moons", "spirals", "standardize", "xor"]
+__all__ = [
+    "DataError",
+    "Dataset",
+    "LabelledTexts",
+    "Scenes",
+    "adding",
+    "clouds",
+    "copying",
+    "dates",
+    "labelled",
+    "load",
+    "moons",
+    "scenes",
+    "spirals",
+    "standardize",
+    "text",
+    "translations",
+    "xor",
+]
 
 
 def load(

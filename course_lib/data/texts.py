@@ -85,8 +85,8 @@ class LabelledTexts:
 def text(name: str) -> str:
     """A text in one piece.
 
-    ``"book"``: the prose of this book as it was on the day that its first lines name; in the
-    package. CC BY 4.0.
+    ``"book"``: the prose of this book, a frozen snapshot of it; in the package. One paragraph is
+    one line. CC BY 4.0.
 
     ``"tiny_shakespeare"``: 1,115,394 characters of plays, put together by Karpathy 2015 for
     char-rnn; downloaded. Public domain.
@@ -111,7 +111,9 @@ def text(name: str) -> str:
     return content(TEXTS[name]).decode("utf-8")
 
 
-def translations(split: str = "train", source: str = "de", target: str = "en") -> list:
+def translations(
+    split: str = "train", source: str = "de", target: str = "en"
+) -> list[tuple[str, str]]:
     """Sentences in two languages: Multi30k, captions of photographs; downloaded.
 
     29,000 pairs to train on, 1,014 to choose settings by, 1,000 to test on. Elliott, Frank, Sima'an
@@ -143,7 +145,7 @@ def labelled(name: str) -> LabelledTexts:
     """Short texts with a class each.
 
     ``"surnames"``: common surnames of several languages, the class is the language; in the package.
-    Letters are folded to ASCII, as a learner's keyboard has them. Names are facts: no licence.
+    Letters are folded to ASCII: Novák is Novak, Müller is Mueller. Names are facts: no licence.
 
     ``"movie_reviews"``: 5,331 negative and 5,331 positive sentences from reviews, in small letters,
     words and marks apart by blanks; downloaded. Pang & Lee 2005, sentence polarity dataset 1.0.
@@ -161,7 +163,7 @@ def labelled(name: str) -> LabelledTexts:
 
     Example:
         >>> labelled("surnames").classes[:3]
-        ('Chinese', 'Czech', 'English')
+        ('Chinese', 'Czech', 'Dutch')
     """
     if name == "surnames":
         return _surnames()
