@@ -86,12 +86,11 @@ def cache() -> Path:
     return Path(folder or pooch.os_cache("deep-learning-measured")).expanduser().absolute()
 
 
-def fetch(file: File, timeout: float | None = None) -> bytes:
+def fetch(file: File) -> bytes:
     """The content of a file from the first mirror that has it, past the cache.
 
     Args:
         file: what to fetch.
-        timeout: seconds in which a server has to answer; by default :data:`TIMEOUT`.
 
     Returns:
         The bytes, not compressed, with the right MD5.
@@ -103,7 +102,7 @@ def fetch(file: File, timeout: float | None = None) -> bytes:
     for _ in range(ROUNDS):
         for mirror in file.mirrors:
             try:
-                return fetch_from(mirror, file, timeout or TIMEOUT)
+                return fetch_from(mirror, file, TIMEOUT)
             except DataError as error:
                 failed[mirror] = str(error)
     raise DataError(
@@ -166,16 +165,15 @@ class _Sent(io.BytesIO):
 
 def _unpack(sent: bytes, mirror: str, file: File) -> bytes:
     """Take the content out of what was sent; some servers unpack a .gz on the way, unasked."""
-    if not sent.startswith(b"\x1f\x8b"):
-        return sent
+    plain = _gunzip(sent) if sent.startswith(b"\x1f\x8b") else sent
     if not mirror.endswith(".tar.gz"):
-        return _gunzip(sent)
+        return plain
     name = file.path.rpartition("/")[2]
-    with tarfile.open(fileobj=io.BytesIO(_gunzip(sent))) as tar:
-        members = [m for m in tar if m.isfile() and m.name.rpartition("/")[2] == name]
-        if not members:
-            raise DataError(f"sent an archive without {name}")
-        return tar.extractfile(members[0]).read()
+    with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
+        for member in tar:
+            if member.isfile() and member.name.rpartition("/")[2] == name:
+                return tar.extractfile(member).read()
+    raise DataError(f"sent an archive without {name}")
 
 
 def _gunzip(packed: bytes) -> bytes:
