@@ -25,6 +25,7 @@ import pytest
 from mirror import Mirror
 from needs import needs
 
+from course_lib.data import __main__ as prepare
 from course_lib.data import downloads
 from course_lib.data.downloads import DataError, File, content
 from tools import mirrors
@@ -300,6 +301,19 @@ def test_a_process_killed_while_it_writes_leaves_no_file_of_that_name(mirror, ca
 
 
 # COURSE_DATA: the folder of an air-gapped class
+
+
+def test_a_class_prepares_its_folder_by_one_command(mirror, cache, monkeypatch, capsys):
+    file, other = file_at(mirror, "good"), File("other/file", MD5, (mirror.address("missing"),))
+    monkeypatch.setattr(prepare, "FILES", (file, other))
+    assert prepare.main(["set"]) == 0
+    assert capsys.readouterr().out == f"set/file: 40,000 bytes\nin {cache}\n"
+    assert kept(cache)
+    assert prepare.main([]) == 1  # all: one of them cannot be had
+    assert "error: other/file could not be fetched" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        prepare.main(["sets"])
+    assert "no set is called sets; there are other, set" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -9,12 +9,7 @@ import sys
 from course_lib.data import images, texts
 from course_lib.data.downloads import DataError, File, fetch_from
 
-FILES = [
-    *(file for files in images.IMAGES.values() for file in files),
-    *texts.TEXTS.values(),
-    *texts.PAIRS.values(),
-    *texts.REVIEWS,
-]
+FILES = [*images.FILES, *texts.FILES]
 
 
 def check(files: list[File]) -> int:

@@ -16,6 +16,7 @@ import sys
 import tarfile
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -230,8 +231,9 @@ def _keep(found: bytes, path: Path) -> None:
     """Write a file at once or not at all, whoever else is writing it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob(f".{path.name}.*.part"):  # of a process that was killed
-        if time.time() - old.stat().st_mtime > 3600:
-            old.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another one was faster
+            if time.time() - old.stat().st_mtime > 3600:
+                old.unlink()
     draft = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         with draft.open("xb") as stream:

@@ -70,6 +70,7 @@ def _files(name: str, mirrors: tuple[str, ...]) -> tuple[File, ...]:
 
 
 IMAGES = {"mnist": _files("mnist", _MNIST), "fashion_mnist": _files("fashion_mnist", _FASHION)}
+FILES = tuple(file for files in IMAGES.values() for file in files)
 
 
 def load_images(name: str, device: str | torch.device | None, dtype) -> Dataset:

@@ -60,6 +60,7 @@ REVIEWS = (  # by class
     File("movie_reviews/rt-polarity.neg", "1e35b7f7c5df24a135ca62b8eecded53", _REVIEWS),
     File("movie_reviews/rt-polarity.pos", "afcc7ff580b3b4df4bdb6528e6558ab5", _REVIEWS),
 )
+FILES = (*TEXTS.values(), *PAIRS.values(), *REVIEWS)
 _ABOUT_REVIEWS = (
     "Sentences from reviews of films, 5,331 called rotten by their authors and 5,331 called fresh; "
     "in small letters, words and marks apart by blanks. Pang & Lee 2005, sentence polarity dataset "
