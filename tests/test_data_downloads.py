@@ -161,6 +161,15 @@ def test_a_damaged_file_in_the_cache_is_replaced_and_said_so(mirror, cache, caps
     assert kept(cache)
 
 
+def test_who_reads_a_file_while_it_is_replaced_reads_one_file_to_its_end(mirror, cache):
+    (cache / "set").mkdir(parents=True)
+    (cache / "set/file").write_bytes(b"damaged")
+    with (cache / "set/file").open("rb") as reader:
+        content(file_at(mirror, "good"))
+        assert reader.read() == b"damaged"
+    assert kept(cache)
+
+
 def test_a_damaged_file_is_not_used_where_no_mirror_helps(mirror, cache):
     (cache / "set").mkdir(parents=True)
     (cache / "set/file").write_bytes(b"damaged")
@@ -200,9 +209,7 @@ def test_a_read_only_cache_costs_only_the_keeping(mirror, monkeypatch, capsys):
         Path(folder).chmod(0o755)
 
 
-def test_a_file_system_that_fills_up_leaves_nothing_half_written(
-    mirror, tmp_path, monkeypatch, capsys
-):
+def test_a_full_disk_costs_only_the_keeping(mirror, tmp_path, monkeypatch, capsys):
     small = tmp_path / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(small)]
