@@ -9,6 +9,7 @@ LAB := jupyterlab==4.6.6
 NEWEST := .venv-newest/bin/python
 # What needs the library alone: the test file of each of its modules, the exercises, the studies.
 LIBRARY := $(wildcard $(patsubst course_lib/%.py,tests/test_%.py,$(wildcard course_lib/*.py)))
+LIBRARY += $(wildcard tests/test_data_*.py tests/test_training*.py)
 LIBRARY += tests/test_checks.py tests/test_values.py tests/test_studies.py tests/test_setup.py
 LIBRARY += $(wildcard tests/test_data*.py)
 LIBRARY += $(wildcard tests/test_*_checks.py)
@@ -94,7 +95,7 @@ study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [devi
 	@test -n "$(name)" || { echo "Which study? make study name=neuron"; exit 1; }
 	$(BIN)/python -m course_lib.studies $(name) $(if $(seeds),--seeds $(seeds)) $(if $(device),--device $(device))
 
-benchmark: $(READY) ## time the checks, and the engines beside micrograd (installs it) and torch
+benchmark: $(READY) ## time the checks, the engines beside micrograd (installs it) and torch, the loop
 	$(BIN)/python -m tools.benchmark
 
 benchmark-grader: $(READY) ## what grading costs beside otter-grader (installs it); flat=yes: its memory

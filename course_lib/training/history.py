@@ -69,13 +69,16 @@ class History:
 
         Raises:
             KeyError: for a column that there is not.
+            ValueError: before the first epoch.
         """
+        if not self.epochs:
+            raise ValueError("nothing to draw: the run has no epoch yet")
         names = names or tuple(n for n in ("train_loss", "valid_loss") if n in self.epochs[0])
         fig, ax = subplots()
         for name, marker in zip(names, MARKERS, strict=False):
-            label = name.replace("_", " ")
-            ax.plot(self["epoch"], self[name], marker=marker, ms=4, label=label)
-        ax.set(xlabel="epoch", ylabel="loss (nats)" if "loss" in names[0] else names[0])
+            ax.plot(self["epoch"], self[name], marker=marker, ms=4, label=name.replace("_", " "))
+        label = {"lr": "learning rate"}.get(names[0], names[0].rpartition("_")[2])
+        ax.set(xlabel="epoch", ylabel=label)
         ax.set_yscale("log" if log else "linear")
         fig.legend(loc="outside upper center", ncols=3)
         ends = {name: self[name][-1] for name in names}
