@@ -25,7 +25,17 @@ PLACES = {
 }
 
 # What stands before and after the chapters in course_lib, in the order in which they may import.
-SHARED = ["device", "data", "plotting", "source", "explore", "quiz", "claims", "training"]
+SHARED = [
+    "device",
+    "progress",
+    "data",
+    "plotting",
+    "source",
+    "explore",
+    "quiz",
+    "claims",
+    "training",
+]
 LAST = ["studies", "playgrounds", "checks", "grading"]
 IMPORTED = {"torch", "numpy", "matplotlib", "sklearn", "ipywidgets", "pooch", "tqdm"}
 # The parts of the book, each with the number that its chapters begin at.

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from ..progress import bar
+
 TIMEOUT = 30.0  # seconds in which a server has to answer, and then to send the next piece
 SLOWEST = 1000  # bytes a second; below that the next mirror is tried
 LARGEST = 128 * 2**20  # bytes of an archive or of its content; no set has more
@@ -133,8 +135,8 @@ def fetch_from(mirror: str, file: File, timeout: float = TIMEOUT) -> bytes:
 
     sent = _Sent(timeout)
     try:
-        with _bar(file.path) as bar:
-            HTTPDownloader(progressbar=bar, timeout=timeout)(mirror, sent, None)
+        with bar(total=1, desc=file.path, unit="B", unit_scale=True, leave=False) as shown:
+            HTTPDownloader(progressbar=shown, timeout=timeout)(mirror, sent, None)
         found = _unpack(sent.getvalue(), mirror, file)
     except requests.RequestException as error:
         raise DataError(_reason(error, sent.tell(), timeout)) from error
@@ -243,17 +245,6 @@ def _keep(found: bytes, path: Path) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _bar(name: str):
-    """A progress bar where somebody looks: a terminal, or a notebook."""
-    from tqdm.auto import tqdm
-
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    watched = sys.stderr.isatty() or hasattr(shell, "kernel")
-    off = not watched or os.environ.get("COURSE_PROGRESS") == "off"
-    # Pooch sets the total when it knows it; without any, tqdm cannot be asked whether it is there.
-    return tqdm(total=1, desc=name, unit="B", unit_scale=True, leave=False, disable=off)
 
 
 def _md5(found: bytes) -> str:
