@@ -7,7 +7,7 @@ N networks: weights (N, D, K), activations (N, B, K).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -85,7 +85,7 @@ def losses(z: Tensor, y: Tensor) -> Tensor:
 class Trainer:
     """N copies of one network, each trained with a learning rate of its own."""
 
-    def __init__(self, params: list[Tensor], curve: str, rates: tuple, optimizer: str, device):
+    def __init__(self, params: list[Tensor], curve: str, rates: Sequence, optimizer: str, device):
         n = len(rates)
         self.params = [p.to(device).expand(n, *p.shape).clone().requires_grad_() for p in params]
         self.curve, self.optimizer, self.t = CURVES[curve], optimizer, 0
@@ -121,15 +121,14 @@ class Trainer:
 # ---- 04.1: depth and width, at about 1,200 parameters
 
 WIDTHS = {6: 15, 4: 19, 3: 23, 2: 32, 1: 240}  # by hidden layers
-RATES_SPIRALS = (0.003, 0.01, 0.03)
 
 
 def spirals_run(
-    seed: int, depth: int, turns: float, init: str, steps: int = 2000, device=None
+    seed: int, depth: int, turns: float, init: str, steps: int, rates: list[float], device=None
 ) -> dict[str, float]:
     """Train a ReLU network on 300 points of two spirals, all points a step, by Adam.
 
-    The learning rate falls to a hundredth on the way.
+    The learning rates fall to a hundredth on the way.
 
     Args:
         seed: of the points and of the first weights.
@@ -137,15 +136,16 @@ def spirals_run(
         turns: of each arm around the origin.
         init: of the weights, see :func:`first_weights`.
         steps: of Adam.
+        rates: learning rates to start from, each for a network of its own.
         device: where to compute; None chooses.
 
     Returns:
-        The number of ``parameters``, and for each first learning rate the accuracies ``train_lr``
+        The number of ``parameters``, and for each learning rate the accuracies ``train_lr``
         on the training points, ``valid_lr`` and ``test_lr`` on 1,000 and 2,000 others.
     """
     X, y = spirals(300, turns=turns, seed=seed, device=device)
     params = first_weights([2, *[WIDTHS[depth]] * depth, 2], init, 1.0, seed)
-    nets = Trainer(params, "ReLU", RATES_SPIRALS, "Adam", X.device)
+    nets = Trainer(params, "ReLU", rates, "Adam", X.device)
     for _ in range(steps):
         nets.step(X, y)
         nets.lr *= 0.01 ** (1 / steps)
@@ -159,7 +159,7 @@ def spirals_run(
     numbers = {
         f"{name}_{lr}": value.item()
         for name, values in measured.items()
-        for lr, value in zip(RATES_SPIRALS, values, strict=True)
+        for lr, value in zip(rates, values, strict=True)
     }
     return {"parameters": float(sum(p.numel() for p in params)), **numbers}
 
@@ -295,13 +295,22 @@ def signal_run(
     return measured
 
 
+PLAN = {"steps": 2000, "rates": [0.003, 0.01, 0.03]}
 SHAPES = [
-    {"depth": depth, "turns": turns, "init": init, "steps": 2000}
+    {"depth": depth, "turns": turns, "init": init, **PLAN}
     for turns in (1.0, 2.0)
     for init in ("He", "torch")
     for depth in WIDTHS
 ]
-LONGER = {"depth": 1, "turns": 2.0, "init": "torch", "steps": 8000}
+LONGER = {"depth": 1, "turns": 2.0, "init": "torch", **PLAN, "steps": 8000}
+# What the first results made us ask: a larger rate than the list had, and more turns.
+FURTHER = [
+    {"depth": depth, "turns": turns, "init": init, "steps": 2000, "rates": rates}
+    for turns, rates in ((2.0, [0.1]), (3.0, [0.003, 0.01, 0.03, 0.1]))
+    for init in ("He", "torch")
+    for depth in WIDTHS
+]
+
 RUNNERS = [("sigmoid", 1.0), ("sigmoid", 4.0), ("tanh", 1.0), ("ReLU", 1.0)]
 RACES = [
     {"activation": activation, "gain": gain, "depth": depth, "optimizer": optimizer}
@@ -328,7 +337,7 @@ SIGNALS = [
 ]
 
 EXPERIMENTS = {
-    "spirals": Experiment(spirals_run, [*SHAPES, LONGER], seeds=5),
+    "spirals": Experiment(spirals_run, [*SHAPES, LONGER, *FURTHER], seeds=5),
     "race": Experiment(race_run, RACES, seeds=5),
     "signal": Experiment(signal_run, SIGNALS),
 }
