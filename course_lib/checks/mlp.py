@@ -31,7 +31,7 @@ def _answers(g: Generator, B: int, K: int, right: int) -> tuple[Tensor, Tensor]:
 
 
 def _graded(g: Generator) -> list[tuple]:
-    return [_answers(g, 5, 3, 3), _answers(g, 4, 4, 1), _answers(g, 5, 2, 4)]
+    return [_answers(g, 5, 3, 3), _answers(g, 3, 3, 1), _answers(g, 5, 2, 4)]
 
 
 def _share(args: tuple, value: object) -> str | None:
@@ -106,6 +106,8 @@ ACCURACY = Exercise(
 
 # 4.2 softmax
 
+ROUNDING = 1e-3  # a float near 1,000 is a multiple of 6e-5, and its exponential is as uncertain
+
 
 def _moderate(g: Generator) -> list[tuple]:
     return [(normal(g, 2, 3), 1), (normal(g, 3, 2), 0), (normal(g, 2, 2), -1), (normal(g, 2, 2), 0)]
@@ -117,7 +119,7 @@ def _far(g: Generator, rows: tuple[float, ...]) -> Tensor:
 
 
 def _huge(g: Generator) -> list[tuple]:
-    z = _far(g, (1e4, -1e4, 0.0))
+    z = _far(g, (1e3, -1e3, 0.0))
     return [(z, 1), (z.T.contiguous(), 0), (torch.tensor([[1e4, 0.0, -1e4]]), -1)]
 
 
@@ -150,8 +152,8 @@ SOFTMAX = Exercise(
     reference=lambda z, dim: torch.softmax(z, dim),
     tests=[
         Test("equals exp(z) / sum of exp(z) along dim", _moderate, 2),
-        Test("has values at ±10,000, in each row", _huge, 2),
-        Test("has a slope at ±10,000", _huge, probe=gradient, property=True, atol=1e-5),
+        Test("has values for logits up to ±10,000, in each row", _huge, 2, rtol=ROUNDING),
+        Test("has a slope there", _huge, probe=gradient, property=True, atol=ROUNDING),
         Test("sums to one along dim", _moderate, observe=_sums, property=True),
     ],
     mistakes=[
@@ -254,7 +256,7 @@ def _labels(g: Generator, B: int, K: int) -> Tensor:
 def _sure(g: Generator) -> list[tuple]:
     """Rows far up and far down, and one that is sure of a wrong class."""
     wrong = torch.tensor([[1e4, 0.0, -1e4], [0.0, 1e4, 5.0]])
-    return [(_far(g, (1e4, -1e4)), _labels(g, 2, 3)), (wrong, torch.tensor([2, 0]))]
+    return [(_far(g, (1e3, -1e3)), _labels(g, 2, 3)), (wrong, torch.tensor([2, 0]))]
 
 
 def _picked(logp: Tensor, y: Tensor) -> Tensor:
@@ -287,11 +289,12 @@ CROSS_ENTROPY = Exercise(
     reference=lambda z, y: F.cross_entropy(z, y),
     tests=[
         Test("is the mean of -log p at the labels", _labelled, 2),
-        Test("has a value when it is sure and wrong", _sure, 2),
+        Test("has a value when it is sure and wrong", _sure, 2, rtol=ROUNDING),
         Test(
             "has the slope of the formula",
             lambda g: _labelled(g) + _sure(g),
             probe=gradient,
+            rtol=ROUNDING,
         ),
     ],
     mistakes=[
@@ -319,7 +322,7 @@ CROSS_ENTROPY = Exercise(
                 "a small number inside the logarithm caps the loss, and its slope dies where the "
                 "model is sure and wrong; " + NO_LOG_OF_A_PROBABILITY.partition("; ")[2],
             )
-            for epsilon in (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
+            for epsilon in (1e-6, 1e-8, 1e-9, 1e-12)
         ],
         Mistake(
             "sums over the batch",
@@ -443,7 +446,7 @@ CROSS_ENTROPY_GRADIENT = Exercise(
     reference=_slope,
     tests=[
         Test("is the slope of the mean loss by each logit", _labelled, 3),
-        Test("has values at ±10,000", _sure, 1),
+        Test("has values for logits up to ±10,000", _sure, 1, rtol=ROUNDING),
         Test("sums to zero in each row", _labelled, observe=_row_sums, property=True),
     ],
     mistakes=[
@@ -575,7 +578,8 @@ def _again(g: Generator) -> list[tuple]:
     seed = int(torch.randint(1000, (), generator=g))
     calls = zip("abc", (seed, seed, seed + 1), strict=True)
     code = "; ".join(f"{name} = minibatches(20, 6, {s})" for name, s in calls)
-    return [("minibatches", code, "str(a) == str(b), str(a) == str(c)")]
+    lists = "; ".join(f"{name} = [int(row) for rows in {name} for row in rows]" for name in "abc")
+    return [("minibatches", f"{code}; {lists}", "a == b, a == c")]
 
 
 def _permuted(n: int, seed: int) -> Tensor:
@@ -830,8 +834,8 @@ INIT_WEIGHTS = Exercise(
             _normal_with(
                 lambda i, o, kind: math.sqrt(2 / i) if kind == "he" else math.sqrt(2 / i + o)
             ),
-            "2 / fan_in + fan_out adds fan_out to a fraction; put brackets around the sum: "
-            "2 / (fan_in + fan_out)",
+            "you wrote 2 / fan_in + fan_out, which adds fan_out to a fraction; "
+            "put brackets around the sum: 2 / (fan_in + fan_out)",
         ),
         Mistake(
             "does not scale",
@@ -1085,7 +1089,7 @@ def _network(g: Generator, B: int, D: int, H: int, K: int) -> tuple[Tensor, ...]
 
 
 def _networks(g: Generator) -> list[tuple]:
-    return [_network(g, 4, 2, 4, 3), _network(g, 3, 3, 3, 3), _network(g, 4, 3, 4, 2)]
+    return [_network(g, 4, 2, 3, 2), _network(g, 3, 3, 3, 3), _network(g, 4, 3, 3, 2)]
 
 
 def _forward_with(
@@ -1205,7 +1209,7 @@ def _one_step(g: Generator) -> list[tuple]:
 
 
 def _several(g: Generator) -> list[tuple]:
-    return [_start(g, 4)]
+    return [_start(g, 3)]
 
 
 def _logits(X: Tensor, W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor) -> Tensor:

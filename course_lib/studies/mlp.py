@@ -7,7 +7,7 @@ N networks: weights (N, D, K), activations (N, B, K).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -85,7 +85,7 @@ def losses(z: Tensor, y: Tensor) -> Tensor:
 class Trainer:
     """N copies of one network, each trained with a learning rate of its own."""
 
-    def __init__(self, params: list[Tensor], curve: str, rates: Sequence, optimizer: str, device):
+    def __init__(self, params: list[Tensor], curve: str, rates: tuple, optimizer: str, device):
         n = len(rates)
         self.params = [p.to(device).expand(n, *p.shape).clone().requires_grad_() for p in params]
         self.curve, self.optimizer, self.t = CURVES[curve], optimizer, 0
@@ -145,7 +145,7 @@ def spirals_run(
     """
     X, y = spirals(300, turns=turns, seed=seed, device=device)
     params = first_weights([2, *[WIDTHS[depth]] * depth, 2], init, 1.0, seed)
-    nets = Trainer(params, "ReLU", rates, "Adam", X.device)
+    nets = Trainer(params, "ReLU", tuple(rates), "Adam", X.device)
     for _ in range(steps):
         nets.step(X, y)
         nets.lr *= 0.01 ** (1 / steps)
