@@ -1216,43 +1216,74 @@ def _logits(X: Tensor, W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor) -> Tensor
     return torch.tanh(X @ W1.T + b1) @ W2.T + b2
 
 
+def _trained(X, y, W1, b1, W2, b2, lr, steps):
+    params = [p.clone().requires_grad_() for p in (W1, b1, W2, b2)]
+    for _ in range(steps):
+        grads = torch.autograd.grad(F.cross_entropy(_logits(X, *params), y), params)
+        params = [
+            (p - lr * g).detach().requires_grad_() for p, g in zip(params, grads, strict=True)
+        ]
+    return tuple(p.detach() for p in params)
+
+
+def _mean_error(z: Tensor, y: Tensor) -> Tensor:
+    return _error(z, y) / len(y)
+
+
+def _error_of_softmax_twice(z: Tensor, y: Tensor) -> Tensor:
+    p = torch.softmax(z, 1)
+    d = _mean_error(p, y)
+    return p * (d - (d * p).sum(1, keepdim=True))
+
+
+def _error_of_bent_outputs(z: Tensor, y: Tensor) -> Tensor:
+    return _mean_error(torch.tanh(z), y) * (1 - torch.tanh(z) ** 2)
+
+
+def _tanh_slope(h: Tensor) -> Tensor:
+    return 1 - h * h
+
+
 def _descent(
     steps: Callable[[int], int] = lambda n: n,
     rate: Callable[[float], float] = lambda lr: lr,
-    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+    error: Callable[[Tensor, Tensor], Tensor] = _mean_error,
+    bend: tuple[Callable, Callable] = (torch.tanh, _tanh_slope),
     keep: float = 0.0,
     moved: tuple[bool, ...] = (True,) * 4,
-    logits: Callable[..., Tensor] = _logits,
 ) -> Callable:
-    """Gradient descent whose parts can be spoilt one by one; ``keep`` is left of the gradient."""
+    """Gradient descent by hand whose parts can be spoilt one by one.
 
-    def train(X, y, W1, b1, W2, b2, lr, n):
-        params = [p.clone().requires_grad_() for p in (W1, b1, W2, b2)]
-        sums = [torch.zeros_like(p) for p in params]
-        for _ in range(steps(n)):
-            grads = torch.autograd.grad(loss(logits(X, *params), y), params)
+    ``error`` is the slope of the loss by the logits, ``bend`` the activation and its slope by its
+    own value, ``keep`` what is left of the gradient of the step before.
+    """
+    f, df = bend
+
+    def train(X, y, W1, b1, W2, b2, lr, steps_asked):
+        sums = [0.0] * 4
+        for _ in range(steps(steps_asked)):
+            h = f(X @ W1.T + b1)  # (B, H)
+            d2 = error(h @ W2.T + b2, y)  # (B, K)
+            d1 = d2 @ W2 * df(h)  # (B, H)
+            grads = d1.T @ X, d1.sum(0), d2.T @ h, d2.sum(0)
             sums = [keep * s + g for s, g in zip(sums, grads, strict=True)]
-            params = [
-                (p - rate(lr) * s * m).detach().requires_grad_()
-                for p, s, m in zip(params, sums, moved, strict=True)
-            ]
-        return tuple(p.detach() for p in params)
+            W1, b1, W2, b2 = (
+                p - rate(lr) * s * m for p, s, m in zip((W1, b1, W2, b2), sums, moved, strict=True)
+            )
+        return W1, b1, W2, b2
 
-    return lambda X, y, W1, b1, W2, b2, lr, steps: train(X, y, W1, b1, W2, b2, lr, steps)
+    return train
 
 
 def _layer_by_layer(X, y, W1, b1, W2, b2, lr, steps):
     """The second layer moves first, and the first layer's gradient is taken through it."""
-    params = [p.clone() for p in (W1, b1, W2, b2)]
     for _ in range(steps):
-        for pair in ((2, 3), (0, 1)):
-            held = [p.requires_grad_(i in pair) for i, p in enumerate(params)]
-            own = [held[i] for i in pair]
-            grads = torch.autograd.grad(F.cross_entropy(_logits(X, *held), y), own)
-            params = [p.detach() for p in held]
-            for i, g in zip(pair, grads, strict=True):
-                params[i] = params[i] - lr * g
-    return tuple(params)
+        h = torch.tanh(X @ W1.T + b1)
+        d2 = _mean_error(h @ W2.T + b2, y)
+        W2, b2 = W2 - lr * d2.T @ h, b2 - lr * d2.sum(0)
+        d1 = d2 @ W2 * _tanh_slope(h)
+        W1, b1 = W1 - lr * d1.T @ X, b1 - lr * d1.sum(0)
+    return W1, b1, W2, b2
 
 
 def _in_place(X, y, W1, b1, W2, b2, lr, steps):
@@ -1282,7 +1313,7 @@ TRAIN = Exercise(
     name="train",
     difficulty=4,
     minutes=30,
-    reference=_descent(),
+    reference=_trained,
     tests=[
         Test("takes one step downhill", _one_step, 2),
         Test("takes as many steps as asked for", _several, 3),
@@ -1317,7 +1348,7 @@ TRAIN = Exercise(
         ),
         Mistake(
             "sums the loss",
-            _descent(loss=partial(F.cross_entropy, reduction="sum")),
+            _descent(error=_error),
             "your steps are as many times too long as there are examples: the loss is a mean over "
             "the batch, not a sum",
         ),
@@ -1339,23 +1370,23 @@ TRAIN = Exercise(
         Mistake(
             "moves layer by layer",
             _layer_by_layer,
-            "you moved the second layer before you took the gradient of the first; compute all "
+            "you moved the second layer and then went back through its new weights; compute all "
             "gradients at the old weights, then move all",
         ),
         Mistake(
             "applies softmax twice",
-            _descent(loss=lambda z, y: F.cross_entropy(torch.softmax(z, 1), y)),
+            _descent(error=_error_of_softmax_twice),
             "you gave probabilities to the cross-entropy, which applies softmax itself; "
             "give it the logits",
         ),
         Mistake(
             "bends the outputs",
-            _descent(logits=lambda *args: torch.tanh(_logits(*args))),
+            _descent(error=_error_of_bent_outputs),
             "you applied tanh to the last layer too; logits are sums as they are",
         ),
         Mistake(
             "uses ReLU",
-            _descent(logits=lambda X, W1, b1, W2, b2: (X @ W1.T + b1).relu() @ W2.T + b2),
+            _descent(bend=(torch.relu, torch.sign)),
             "you used ReLU in the hidden layer; this network has tanh",
         ),
         Mistake(
