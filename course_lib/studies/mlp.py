@@ -304,14 +304,15 @@ SHAPES = [
 ]
 LONGER = {"depth": 1, "turns": 2.0, "init": "torch", **PLAN, "steps": 8000}
 # What the first results made us ask: a larger rate than the list had, and more turns, for which
-# the wide layer gets four times the steps as well.
+# one and four layers get four times the steps as well.
 FURTHER = [
     {"depth": depth, "turns": turns, "init": init, "steps": 2000, "rates": rates}
     for turns, rates in ((2.0, [0.1]), (3.0, [0.003, 0.01, 0.03, 0.1]))
     for init in ("He", "torch")
     for depth in WIDTHS
 ] + [
-    {"depth": 1, "turns": 3.0, "init": init, "steps": 8000, "rates": [0.03]}
+    {"depth": depth, "turns": 3.0, "init": init, "steps": 8000, "rates": [0.03]}
+    for depth in (1, 4)
     for init in ("He", "torch")
 ]
 RUNNERS = [("sigmoid", 1.0), ("sigmoid", 4.0), ("tanh", 1.0), ("ReLU", 1.0)]
