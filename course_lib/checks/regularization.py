@@ -836,7 +836,7 @@ def _batches(results: str, *lines: str) -> Callable[[Generator], list[tuple]]:
     def cases(g: Generator) -> list[tuple]:
         made = [f"x{i} = {_written(2 * normal(g, 3, 2) + 3)}" for i in (1, 2)]
         momentum, eps = (round(uniform(g, *ends).item(), 2) for ends in ((0.1, 0.4), (0.3, 0.9)))
-        layer = f"bn = BatchNorm(2, momentum={momentum}, eps={eps})"
+        layer = f"bn = BatchNorm(2, {momentum}, {eps})"
         used = [code for code in made if any(code[:2] in line for line in lines)]
         code = "; ".join(["from torch import tensor", layer, *used, *lines])
         return [("BatchNorm", code, results)]
