@@ -568,7 +568,7 @@ SHIFT = Exercise(
 
 def _scores(g: Generator, *sizes: tuple[int, int], far: float = 1.0) -> list[tuple]:
     return [
-        (far * nonzero(g, B, K), torch.arange(B) % K, int(torch.randint(1, 5, (), generator=g)) / 8)
+        (far * nonzero(g, B, K), torch.arange(B) % K, int(torch.randint(1, 4, (), generator=g)) / 8)
         for B, K in sizes
     ]
 

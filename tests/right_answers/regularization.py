@@ -68,6 +68,9 @@ def layer_norm(x, weight, bias, eps):
 
 
 class BatchNorm(torch.nn.BatchNorm1d):
+    def __init__(self, D, momentum=0.1, eps=1e-5):
+        super().__init__(D, eps, momentum)
+
     def __setattr__(self, name, value):
         if name in ("weight", "bias"):
             value = torch.nn.Parameter(value)
