@@ -9,7 +9,7 @@ LAB := jupyterlab==4.6.6
 NEWEST := .venv-newest/bin/python
 # What needs the library alone: the test file of each of its modules, the exercises, the studies.
 LIBRARY := $(wildcard $(patsubst course_lib/%.py,tests/test_%.py,$(wildcard course_lib/*.py)))
-LIBRARY += $(wildcard tests/test_data_*.py tests/test_training*.py)
+LIBRARY += $(wildcard tests/test_data*.py tests/test_training*.py)
 LIBRARY += tests/test_checks.py tests/test_values.py tests/test_studies.py tests/test_setup.py
 LIBRARY += $(wildcard tests/test_*_checks.py)
 LIBRARY += $(patsubst %,tests/test_grading_%.py,wire grader batch hostile)
@@ -27,7 +27,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book serve lab test lint chapter claims notebooks reproducible study new
-.PHONY: benchmark benchmark-grader publish mirrors newest clean
+.PHONY: benchmark benchmark-grader publish mirrors corpus newest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,7 +94,7 @@ study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [devi
 	@test -n "$(name)" || { echo "Which study? make study name=neuron"; exit 1; }
 	$(BIN)/python -m course_lib.studies $(name) $(if $(seeds),--seeds $(seeds)) $(if $(device),--device $(device))
 
-benchmark: $(READY) ## time the checks, and the engines beside micrograd (installs it) and torch
+benchmark: $(READY) ## time the checks, the engines beside micrograd (installs it) and torch, the loop
 	$(BIN)/python -m tools.benchmark
 
 benchmark-grader: $(READY) ## what grading costs beside otter-grader (installs it); flat=yes: its memory
@@ -109,7 +109,10 @@ publish: $(READY) ## push the stamped notebooks: make publish remote=origin (the
 	$(BIN)/python -m tools.publish --remote "$(remote)"
 
 mirrors: $(READY) ## fetch anew what comes from other servers, and compare the checksums
-	$(BIN)/python -m tools.vendor
+	@$(BIN)/python -m tools.vendor; fonts=$$?; $(BIN)/python -m tools.mirrors && exit $$fonts
+
+corpus: $(READY) ## take a new snapshot of the book's prose, which language models learn from
+	$(BIN)/python -m tools.corpus
 
 newest: ## make claims with the newest versions that pyproject.toml allows, in .venv-newest
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found"; exit 1; }

@@ -14,7 +14,8 @@ def needs(tool: str, found: bool, reason: str) -> None:
     """Go on if `found`; else skip with the reason, or fail where REQUIRE lists the tool.
 
     Args:
-        tool: the name that REQUIRE uses: `browser`, `bwrap`, `userns`, `git` or `registry`.
+        tool: the name that REQUIRE uses: `browser`, `bwrap`, `userns`, `git`, `registry`, `data`, `mount`
+            or `compiler`.
         found: whether the tool is there.
         reason: what is missing and how to get it.
     """

@@ -30,6 +30,7 @@ PARTS = [
     "Summary",
     "Sources",
 ]
+PRIMER = "00_tensors"  # the readers' warm-up: the plan of the course gives it no claim to measure
 QUIET = {"setup", "hide-input", "remove-input", "remove-cell"}  # code that a page does not show
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
@@ -103,7 +104,7 @@ def test_every_claim_stood_in_the_text_before_it_was_measured(path):
             said = "Refuted if" in box and f"**{threshold}**" in box
             assert said, f"the box of claim {number} must say: Refuted if ... **{threshold}**"
             numbers.append(number)
-    assert numbers, "no cell ends in claim(...)"
+    assert numbers or path.stem == PRIMER, "no cell ends in claim(...)"
     assert numbers == [f"{path.stem[:2]}.{i}" for i in range(1, len(numbers) + 1)]
 
 

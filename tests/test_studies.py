@@ -38,7 +38,9 @@ def test_rows_say_where_they_come_from(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stored_row_can_be_measured_again(name):
     study = runner.load_study(name)
-    for label, experiment in study.EXPERIMENTS.items():
+    small = {k: e for k, e in study.EXPERIMENTS.items() if not e.at_scale}
+    assert small
+    for label, experiment in small.items():
         row = results(study.CHAPTER, label)[0]
         settings = {k: row[k] for k in experiment.settings[0]}
         again = experiment.run(seed=row["seed"], device="cpu", **settings)

@@ -9,7 +9,6 @@ from needs import needs
 from torch import nn
 
 from course_lib.training import History, accuracy, batches, evaluate, fit, predict
-from course_lib.training.history import bar
 from course_lib.training.inputs import compiler
 
 DEVICES = ["cpu", "cuda"]
@@ -225,9 +224,5 @@ def test_history_tells_what_it_has():
 def test_the_bar_is_shown_to_people_only(monkeypatch, capsys):
     fit(network(), CE, problem(), epochs=1, device="cpu")
     assert capsys.readouterr().err == ""
-    with bar(10, 4, True) as shown:
-        assert (shown.n, shown.total, shown.disable) == (4, 10, False)
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert bar(10, 0, None).disable is False
-    monkeypatch.setenv("COURSE_PROGRESS", "off")
-    assert bar(10, 0, None).disable is True
+    fit(network(), CE, problem(), epochs=300, device="cpu", progress=True)
+    assert "fit: 100%" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import time
 import warnings
 from pathlib import Path
 
-from tools import benchmark_engines
+from tools import benchmark_engines, benchmark_training
 
 ROOT = Path(__file__).parents[1]
 GOAL = 10  # milliseconds, for small exercises
@@ -36,10 +36,11 @@ def checks() -> None:
 
 
 def main() -> None:
-    """Print how long a learner waits for `check`, then the speed of the engines."""
+    """Print how long a learner waits for `check`, then the engines and the training loop."""
     checks()
     benchmark_engines.scalars()
     benchmark_engines.arrays()
+    benchmark_training.epochs()
 
 
 if __name__ == "__main__":

@@ -25,9 +25,19 @@ PLACES = {
 }
 
 # What stands before and after the chapters in course_lib, in the order in which they may import.
-SHARED = ["device", "data", "plotting", "source", "explore", "quiz", "claims", "training"]
+SHARED = [
+    "device",
+    "progress",
+    "data",
+    "plotting",
+    "source",
+    "explore",
+    "quiz",
+    "claims",
+    "training",
+]
 LAST = ["studies", "playgrounds", "checks", "grading"]
-IMPORTED = {"torch", "numpy", "matplotlib", "sklearn", "ipywidgets", "tqdm"}
+IMPORTED = {"torch", "numpy", "matplotlib", "sklearn", "ipywidgets", "pooch", "tqdm"}
 # The parts of the book, each with the number that its chapters begin at.
 PARTS = {"I · Foundations": 0, "II · Architectures": 7, "III · Practice": 19, "Reference": 100}
 PAGES = """\

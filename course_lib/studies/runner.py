@@ -42,6 +42,7 @@ class Experiment:
     settings: Sequence[dict[str, Any]]
     seeds: int = 10
     times: Sequence[str] = ()  # results in seconds, and their ratios: not the same a second time
+    at_scale: bool = False  # takes real data and minutes a run: no test measures it again
 
     def hash(self) -> str:
         """A hash of the code of ``run`` and of all the library's code that it can reach.

@@ -1,11 +1,8 @@
-"""What a run measured, epoch by epoch, and its progress bar. Serves chapter 04 and all after it."""
+"""What a run measured, epoch by epoch. Serves chapter 04 and all after it."""
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..plotting import MARKERS, Picture, show, subplots
 
@@ -87,23 +84,3 @@ class History:
 
 def _words(row: dict[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in row.items())
-
-
-def bar(steps: int, done: int, shown: bool | None) -> Any:
-    """A progress bar over the steps of a run.
-
-    Args:
-        steps: in all.
-        done: before a stop.
-        shown: None shows it to people: on a terminal or in a notebook, unless the environment
-            says ``COURSE_PROGRESS=off``, as it does where notebooks are generated and tested.
-
-    Returns:
-        A context manager with ``update()``.
-    """
-    from tqdm.auto import tqdm
-
-    if shown is None:
-        watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-        shown = watched and os.environ.get("COURSE_PROGRESS") != "off"
-    return tqdm(total=steps, initial=done, desc="fit", unit="step", disable=not shown, delay=1)

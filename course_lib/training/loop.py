@@ -10,8 +10,9 @@ from os import PathLike
 import torch
 from torch import Tensor, nn
 
+from ..progress import bar
 from .checkpoint import Checkpoint
-from .history import History, bar
+from .history import History
 from .inputs import (
     Metric,
     Pair,
@@ -137,7 +138,8 @@ def fit(
     saver = Checkpoint(checkpoint, settings, model, opt, history, best, team)
     saver.load()
 
-    with bar(epochs * len(sizes), history.steps, progress if team.first else False) as shown:
+    steps, watched = epochs * len(sizes), progress if team.first else False
+    with bar(watched, total=steps, initial=history.steps, desc="fit", delay=1) as shown:
         for epoch in range(history.steps // len(sizes), epochs):
             if patience and history.waited() >= patience:
                 break
@@ -145,7 +147,7 @@ def fit(
             model.train()
             order = batches(len(X), batch_size, seed, epoch, team.device)
             for rows in order[history.steps % len(sizes) :]:  # not 0 after a stop in mid-epoch
-                factor = schedule(history.steps / (epochs * len(sizes))) if schedule else 1.0
+                factor = schedule(history.steps / steps) if schedule else 1.0
                 for group, rate in zip(opt.param_groups, rates, strict=True):
                     group["lr"] = factor * rate
                 for i, (part, weight) in enumerate(team.parts(rows, accumulate)):
