@@ -2,9 +2,9 @@
 
 Chapter: book/05_optimization. Sources: Polyak 1964, Nesterov 1983, Sutskever et al. 2013,
 Tieleman & Hinton 2012, Kingma & Ba 2015, Loshchilov & Hutter 2019; Pascanu et al. 2013 (clipping),
-Li et al. 2018 (landscapes), Jamieson & Talwalkar 2016 (halving). Letters: w parameters, g gradient, lr step
-size, t steps done. Settings of an optimizer may be tensors that broadcast against the parameters,
-so that a batch of networks trains with a setting each.
+Li et al. 2018 (landscapes), Jamieson & Talwalkar 2016 (halving). Letters: w parameters, g gradient,
+lr step size, t steps done. Settings of an optimizer may be tensors that broadcast against the
+parameters, so that a batch of networks trains with a setting each.
 """
 
 from __future__ import annotations

@@ -28,8 +28,12 @@ CASES = {
     ),
     "RMSProp": (
         # with larger steps it rattles about the floor of Rosenbrock's valley, and rounding decides
-        partial(lib.RMSProp, lr=1e-3, alpha=0.9),
-        partial(T.RMSprop, lr=1e-3, alpha=0.9),
+        partial(lib.RMSProp, lr=1e-3),
+        partial(T.RMSprop, lr=1e-3),
+    ),
+    "RMSProp, short memory": (
+        partial(lib.RMSProp, lr=3e-4, alpha=0.9),
+        partial(T.RMSprop, lr=3e-4, alpha=0.9),
     ),
     "Adam": (partial(lib.Adam, lr=1e-2), partial(T.Adam, lr=1e-2)),
     "Adam, other betas": (
