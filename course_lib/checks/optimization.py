@@ -139,8 +139,8 @@ STABLE_LR = Exercise(
         Mistake(
             "stops at one over the curvature",
             _of_eigenvalues(lambda e: 1 / e[-1]),
-            "1/λ reaches the bottom in one step; beyond it the steps overshoot and still come "
-            "closer, up to twice that",
+            "you stopped at 1/λ, which reaches the bottom in one step; beyond it the steps overshoot "
+            "and still come closer, up to twice that",
         ),
         Mistake(
             "takes the flattest direction",
@@ -173,16 +173,10 @@ STABLE_LR = Exercise(
             "them as a rule: use torch.linalg.eigvalsh",
         ),
         Mistake(
-            "takes the largest entry in a row",
-            lambda H: 2 / H.abs().sum(1).max(),
-            "you divided by the largest sum of a row, which no eigenvalue exceeds but which is "
-            "not one; use torch.linalg.eigvalsh",
-        ),
-        Mistake(
             "takes the Frobenius norm",
             lambda H: 2 / H.norm(),
-            "H.norm() is the root of the sum of all squared eigenvalues; take the largest "
-            "eigenvalue: torch.linalg.eigvalsh(H)[-1]",
+            "you divided by H.norm(), the root of the sum of all squared eigenvalues; take the "
+            "largest one: torch.linalg.eigvalsh(H)[-1]",
         ),
         Mistake(
             "returns the curvature",
@@ -691,8 +685,8 @@ ADAMW_STEP = Exercise(
 def _two_gradients(g: Generator, factor: float) -> list[tuple]:
     """Gradients whose length is ``1/factor`` times the limit."""
     cases = []
-    for H, D in ((2, 2), (1, 3)):
-        W, b = nonzero(g, H, D), nonzero(g, H)
+    for H, D, scale in ((2, 2, 3), (1, 3, 1)):  # once the bias alone exceeds the limit
+        W, b = nonzero(g, H, D), scale * nonzero(g, H)
         length = torch.cat([W.flatten(), b]).norm().item()
         cases.append((W, b, round(factor * length, 2)))
     return cases
@@ -1020,15 +1014,6 @@ HALVING = Exercise(
             ),
             "you took the lowest loss of the last round over all candidates; those given up "
             "earlier were never trained that long",
-        ),
-        Mistake(
-            "trusts the first round",
-            lambda losses, keep: (
-                min(range(len(losses[0])), key=lambda i: losses[0][i]),
-                _search(losses, keep)[1],
-            ),
-            "you took the leader of the first round; go on with the best 1/keep of all, "
-            "and compare them again after more steps",
         ),
         Mistake(
             "returns a place",
