@@ -9,6 +9,7 @@ LAB := jupyterlab==4.6.6
 NEWEST := .venv-newest/bin/python
 # What needs the library alone: the test file of each of its modules, the exercises, the studies.
 LIBRARY := $(wildcard $(patsubst course_lib/%.py,tests/test_%.py,$(wildcard course_lib/*.py)))
+LIBRARY += $(wildcard tests/test_data_*.py tests/test_training*.py)
 LIBRARY += tests/test_checks.py tests/test_values.py tests/test_studies.py tests/test_setup.py
 LIBRARY += $(wildcard tests/test_*_checks.py)
 LIBRARY += $(patsubst %,tests/test_grading_%.py,wire grader batch hostile)

@@ -179,6 +179,7 @@ def environment(scratch: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(p for p in paths if p),
         "PYTHONHASHSEED": "0",
         "IPYTHONDIR": scratch,
+        "COURSE_PROGRESS": "off",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as ipykernel sets it
     }
 

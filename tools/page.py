@@ -273,7 +273,7 @@ class Modules(SphinxDirective):
             f"## {m.name}\n\n```{{eval-rst}}\n.. automodule:: {package.__name__}.{m.name}\n"
             "   :members:\n```\n"
             for m in pkgutil.iter_modules(package.__path__)
-            if not m.ispkg and not m.name.startswith("_")
+            if not m.ispkg or hasattr(import_module(f"{package.__name__}.{m.name}"), "__all__")
         ]
         self.env.note_reread()  # a new module makes a new section
         return self.parse_text_to_nodes("\n".join(parts), allow_section_headings=True)
