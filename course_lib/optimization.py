@@ -271,6 +271,22 @@ def valley(w: Tensor, condition: float = 100.0) -> Tensor:
     return (x * x + condition * y * y) / 2
 
 
+def tilted_valley(w: Tensor, condition: float = 100.0, degrees: float = 30.0) -> Tensor:
+    """The same valley, turned: neither axis runs along its floor.
+
+    Args:
+        w: points, shape (..., 2).
+        condition: ``κ``.
+        degrees: between the x axis and the floor.
+
+    Returns:
+        Heights, shape (...); the lowest is 0, at the origin.
+    """
+    x, y = w.unbind(-1)
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return valley(torch.stack([c * x + s * y, c * y - s * x], -1), condition)
+
+
 def rosenbrock(w: Tensor) -> Tensor:
     """``(1 - x)² + 100 (y - x²)²``: a bent valley with a nearly flat floor.
 
@@ -299,7 +315,12 @@ def saddle(w: Tensor) -> Tensor:
     return x * x / 2 - y * y / 2 + y**4 / 4 + 0.25
 
 
-SURFACES = {"valley": valley, "Rosenbrock": rosenbrock, "saddle": saddle}
+SURFACES = {
+    "valley": valley,
+    "tilted valley": tilted_valley,
+    "Rosenbrock": rosenbrock,
+    "saddle": saddle,
+}
 
 
 def descend(

@@ -139,8 +139,8 @@ STABLE_LR = Exercise(
         Mistake(
             "stops at one over the curvature",
             _of_eigenvalues(lambda e: 1 / e[-1]),
-            "you stopped at 1/λ, which reaches the bottom in one step; beyond it the steps overshoot "
-            "and still come closer, up to twice that",
+            "you stopped at 1/λ, which reaches the bottom in one step; beyond it the steps "
+            "overshoot and still come closer, up to twice that",
         ),
         Mistake(
             "takes the flattest direction",

@@ -35,7 +35,12 @@ TARGET = 0.1  # training loss to reach, nats
 LOOK = 5  # steps between two looks at the loss
 SURFACE_STEPS = 2000
 CLOSE = 1e-3  # of the height at the start: what counts as the bottom of a surface
-STARTS = {"valley": (1.0, 1.0), "Rosenbrock": (-1.2, 1.0), "saddle": (1.0, 0.0)}
+STARTS = {
+    "valley": (1.0, 1.0),
+    "tilted valley": (1.0, 1.0),
+    "Rosenbrock": (-1.2, 1.0),
+    "saddle": (1.0, 0.0),
+}
 SPACES = {  # what is tuned, evenly in the logarithm: a step size, and one setting more
     "SGD": {"lr": (1e-4, 10.0)},
     "Momentum": {"lr": (1e-4, 10.0), "forget": (0.01, 0.5)},
@@ -88,14 +93,15 @@ def steps_down(surface: str, kind: str, settings: list[dict], starts: Tensor) ->
         starts: points (M, 2).
 
     Returns:
-        Steps, shape (N, M): the first at which the height has come down to ``CLOSE`` of the start.
+        Steps, shape (N, M), after which the height stays below ``CLOSE`` of that of the start.
     """
     f = SURFACES[surface]
     start = starts.repeat(len(settings), 1, 1)  # (N, M, 2)
     path = descend(f, start, make(kind, settings), SURFACE_STEPS)
     height = f(path)  # (T, N, M)
-    there = height <= CLOSE * height[0]
-    return torch.where(there.any(0), there.int().argmax(0), SURFACE_STEPS).double()
+    outside = ~(height <= CLOSE * height[0])  # a height that is no number is outside
+    time = torch.arange(1, len(path) + 1, dtype=torch.float64)[:, None, None]
+    return (outside * time).amax(0).clamp(max=SURFACE_STEPS)
 
 
 def surface_run(seed: int, surface: str, optimizer: str, device=None) -> dict[str, float]:
@@ -253,8 +259,8 @@ def network_run(seed: int, optimizer: str, device=None) -> dict[str, float]:
     settings = random_settings(SPACES[optimizer], TRIALS, seed)
     twice = [s for s in settings for _ in range(2)]
     params = networks(len(twice), 1000 + seed, alike=2, device=device)
-    seen = train(params, make(optimizer, twice)(params), data["train"], STEPS, 1000 + seed)
-    speed = steps_to(TARGET, seen).reshape(TRIALS, 2).mean(1)
+    seen = train(params, make(optimizer, twice)(params), data["train"], STEPS, 1000 + seed, look=10)
+    speed = steps_to(TARGET, seen, look=10).reshape(TRIALS, 2).mean(1)
     with torch.no_grad():
         doubt = losses(params, *data["valid"]).nan_to_num(1e9, 1e9).clamp(max=1e9)
     right = accuracy(params, data["valid"]) - 1e-12 * doubt  # the loss decides between equals
@@ -372,7 +378,7 @@ def search_run(seed: int, method: str, device=None) -> dict[str, float]:
 
 
 CLIP_RATES = [2.0**k for k in range(-14, 2)]
-DIVERGED = 10_000.0  # stands for the loss of a run that ended worse than it began
+DIVERGED = 10_000.0  # stands for a loss more than twice that of the start, or no number
 
 
 def recurrent(n: int, seed: int, width: int = 16) -> list[Tensor]:
@@ -435,8 +441,8 @@ def clipping_run(
 
     Returns:
         ``loss_k`` at step size 2 to the k: the mean over the last 10 steps, or ``DIVERGED`` where
-        that is above the loss before the first step, or no number; ``start``, the latter; and the
-        ``gradient``, its length before the first step.
+        that is above twice the loss before the first step, or no number; ``start``, the loss before
+        the first step; and ``gradient``, the length of the gradient there.
     """
     params = recurrent(len(CLIP_RATES), seed)
     optimizer = make("SGD", [{"lr": lr} for lr in CLIP_RATES])(params)
@@ -451,7 +457,7 @@ def clipping_run(
         optimizer.step()
         seen.append(loss.detach())
     last = torch.stack(seen[-10:]).mean(0)
-    final = torch.where(last <= seen[0], last, DIVERGED).tolist()
+    final = torch.where(last <= 2 * seen[0], last, DIVERGED).tolist()
     found = {f"loss_{math.log2(lr):.0f}": v for lr, v in zip(CLIP_RATES, final, strict=True)}
     return found | {"start": seen[0][0].item(), "gradient": lengths[0][0].item()}
 
