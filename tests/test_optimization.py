@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_lib import optimization as lib
+from course_lib.training import fit
 
 T = torch.optim
 CASES = {
@@ -246,6 +247,18 @@ def test_schedule_equals_torchs(name):
 def test_schedules_stay_between_0_and_1(name):
     factors = [SCHEDULES[name][0](i / 1000) for i in range(1001)]
     assert min(factors) >= 0 and max(factors) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_fit_follows_a_schedule(name):
+    schedule = SCHEDULES[name][0]
+    data = torch.ones(40, 1), torch.ones(40, 1)
+    history = fit(
+        nn.Linear(1, 1), F.mse_loss, data, epochs=5, batch_size=10, lr=0.1,
+        optimizer=T.SGD, schedule=schedule, device="cpu",
+    )  # fmt: skip
+    last = [0.1 * schedule((4 * epoch + 3) / 20) for epoch in range(5)]  # step of each epoch
+    assert history["lr"] == pytest.approx(last)
 
 
 # Clipping
