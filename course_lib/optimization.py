@@ -149,7 +149,15 @@ class Adam(Optimizer):
         self.betas, self.eps = betas, eps
 
     def direction(self, g: Tensor, state: dict) -> Tensor:
-        """The mean gradient over the root mean square."""
+        """The mean gradient over the root mean square.
+
+        Args:
+            g: gradient.
+            state: number of steps and both means of this tensor, empty at first.
+
+        Returns:
+            The direction, shape of ``g``.
+        """
         b1, b2 = self.betas
         t = state["t"] = state.get("t", 0) + 1
         m = state["m"] = b1 * state.get("m", 0.0) + (1 - b1) * g
@@ -271,6 +279,13 @@ def valley(w: Tensor, condition: float = 100.0) -> Tensor:
     return (x * x + condition * y * y) / 2
 
 
+def turned(w: Tensor, degrees: float) -> Tensor:
+    """Points (..., 2), turned about the origin, against the clock."""
+    x, y = w.unbind(-1)
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return torch.stack([c * x - s * y, s * x + c * y], -1)
+
+
 def tilted_valley(w: Tensor, condition: float = 100.0, degrees: float = 30.0) -> Tensor:
     """The same valley, turned: neither axis runs along its floor.
 
@@ -282,9 +297,7 @@ def tilted_valley(w: Tensor, condition: float = 100.0, degrees: float = 30.0) ->
     Returns:
         Heights, shape (...); the lowest is 0, at the origin.
     """
-    x, y = w.unbind(-1)
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return valley(torch.stack([c * x + s * y, c * y - s * x], -1), condition)
+    return valley(turned(w, -degrees), condition)
 
 
 def rosenbrock(w: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from ..optimization import (
     grid_settings,
     random_settings,
     successive_halving,
+    turned,
 )
 from .runner import Experiment
 
@@ -120,6 +121,7 @@ def surface_run(seed: int, surface: str, optimizer: str, device=None) -> dict[st
     g = torch.Generator().manual_seed(seed)
     spread = 0.1 * torch.randn(8, 2, generator=g, dtype=torch.float64)
     starts = torch.tensor(STARTS[surface], dtype=torch.float64) + spread
+    starts = turned(starts, 30) if surface == "tilted valley" else starts
     settings = random_settings(SPACES[optimizer], TRIALS, seed)
     tuned = steps_down(surface, optimizer, settings, starts[:3]).mean(1)  # (N,)
     best = settings[int(tuned.argmin())]
