@@ -24,6 +24,7 @@ from ..regularization import (
     random_features,
     smooth_cross_entropy,
 )
+from ._fashion_mnist import choosing_run, race_run
 from .runner import Experiment
 
 CHAPTER = "06_regularization"
@@ -388,6 +389,10 @@ UNDERFIT = [
     for method in ("none", "augmentation")
 ]
 
+ABLATIONS = [("no batch norm", 0.01), ("no batch norm", 0.005), ("no one-cycle", 0.01)]
+ABLATIONS += [("no one-cycle", 0.003), ("no bf16", 0.01), ("SGD", 0.1), ("SGD", 0.3)]
+CHOSEN = {"epochs": 3, "lr": 0.01}  # the best of "choosing", by the rows held out
+
 EXPERIMENTS = {
     "remedies": Experiment(
         remedy_run, [{"method": m, "wrong": w} for w in (0.2, 0.0) for m in METHODS]
@@ -404,5 +409,19 @@ EXPERIMENTS = {
             for N in (10, 20, 30, 50, 70, 85, 95, 100, 105, 115, 130, 150, 200, 400, 1000, 2000)
         ],
         seeds=20,
+    ),
+    "choosing": Experiment(
+        choosing_run,
+        [{"recipe": "all", "lr": lr, "epochs": n} for n in (2, 3) for lr in (0.005, 0.01, 0.02)]
+        + [{"recipe": recipe, "lr": lr, "epochs": 3} for recipe, lr in ABLATIONS],
+        seeds=3,
+        times=["train_seconds"],
+        at_scale=True,
+    ),
+    "race": Experiment(
+        race_run,
+        [CHOSEN],
+        times=["recipe_seconds", "lenet_seconds", "ratio"],
+        at_scale=True,
     ),
 }
