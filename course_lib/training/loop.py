@@ -139,7 +139,9 @@ def fit(
     saver.load()
 
     steps, watched = epochs * len(sizes), progress if team.first else False
-    with bar(watched, total=steps, initial=history.steps, desc="fit", delay=1) as shown:
+    with bar(
+        watched, total=steps, initial=history.steps, desc="fit", delay=0 if progress else 1
+    ) as shown:
         for epoch in range(history.steps // len(sizes), epochs):
             if patience and history.waited() >= patience:
                 break
