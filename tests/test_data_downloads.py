@@ -375,6 +375,7 @@ def test_a_folder_that_is_not_there(mirror, given, monkeypatch):
 
 
 def test_a_bar_on_a_terminal_names_the_file(mirror, monkeypatch, capsys):
+    monkeypatch.delenv("COURSE_PROGRESS", raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     content(file_at(mirror, "good"))
     assert "set/file" in capsys.readouterr().err

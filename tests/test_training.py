@@ -146,6 +146,19 @@ def test_evaluation_changes_nothing_and_uses_no_dropout():
     assert predict(model.train(), X).requires_grad is False and model.training
 
 
+def test_each_part_of_a_model_keeps_its_mode():
+    model = network(dropout=0.5).train()
+    model[2].eval()
+    predict(model, problem()[0])
+    assert (model.training, model[2].training) == (True, False)
+
+
+def test_a_validation_loss_that_is_no_number_is_not_the_best():
+    rows = [{"valid_loss": v} for v in (float("nan"), 1.2, 1.1, float("nan"))]
+    assert History(epochs=rows).best_epoch == 3
+    assert History(epochs=rows).waited() == 1
+
+
 def test_predict_in_parts_is_predict_at_once():
     X = torch.randn(9001, 6, dtype=torch.float64)
     model = network()

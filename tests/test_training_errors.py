@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.training import Diverged, batches, fit
+from course_lib.training import Diverged, accuracy, batches, fit
 
 CE = nn.CrossEntropyLoss()
 X = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
@@ -30,6 +30,7 @@ def network():
         ((X.numpy(), y), r"pair of tensors \(X, y\), got \['ndarray', 'Tensor'\]"),
         ([X], r"pair of tensors \(X, y\), got list; fit cuts the batches itself"),
         (X, r"pair of tensors \(X, y\), got Tensor"),
+        ((X, y > 0), r"cannot compare.*torch.bool.*y.long\(\) makes classes"),
         ((X.sum(), y), r"inputs \(\) and targets \(12,\)"),
     ],
 )
@@ -46,8 +47,45 @@ def test_validation_data_are_looked_at_before_the_first_step():
     assert torch.equal(model[0].weight, before)
 
 
-def test_labels_that_cross_entropy_leaves_out_are_let_in():
-    fit(network(), CE, (X, torch.where(y == 0, -100, y)), epochs=1, device="cpu")
+@pytest.mark.parametrize("left_out", [-100, -1, 255])
+def test_labels_that_cross_entropy_leaves_out_are_let_in(left_out):
+    loss = nn.CrossEntropyLoss(ignore_index=left_out)
+    fit(network(), loss, (X, torch.where(y == 0, left_out, y)), epochs=1, device="cpu")
+
+
+def test_a_class_for_each_step_of_a_sequence_and_for_each_pixel():
+    """A language model has its classes last, torch's cross-entropy has them second."""
+    tokens = torch.arange(24).view(4, 6) % 20
+    flat = lambda y_hat, y: CE(y_hat.flatten(0, 1), y.flatten())
+    language_model = nn.Sequential(nn.Embedding(20, 4), nn.Linear(4, 20))
+    history = fit(language_model, flat, (tokens, tokens), epochs=1, metrics={"right": accuracy})
+    assert 0 <= history["right"][0] <= 1
+    pictures, labels = torch.randn(4, 1, 8, 8), torch.arange(256).view(4, 8, 8) % 3
+    history = fit(nn.Conv2d(1, 3, 1), CE, (pictures, labels), epochs=1, metrics={"a": accuracy})
+    assert 0 <= history["a"][0] <= 1
+    with pytest.raises(ValueError, match="labels run from 0 to 19, but the model has 12 outputs"):
+        fit(nn.Sequential(nn.Embedding(20, 4), nn.Linear(4, 12)), flat, (tokens, tokens))
+
+
+def test_whole_numbers_for_an_embedding():
+    with pytest.raises(ValueError, match=r"takes whole numbers \(int64\) below 20"):
+        fit(nn.Sequential(nn.Embedding(20, 4), nn.Linear(4, 3)), CE, (X, y))
+
+
+def test_one_output_beside_classes():
+    with pytest.raises(ValueError, match=r"one output, \(B, 1\).*give y.float\(\)\[:, None\]"):
+        fit(nn.Linear(4, 1), nn.BCEWithLogitsLoss(), (X, y % 2), device="cpu")
+
+
+def test_a_model_that_returns_more_than_its_outputs():
+    with pytest.raises(ValueError, match="the model returns a tuple; let it return the outputs"):
+        fit(nn.LSTM(4, 3), CE, (X[:, None], y), device="cpu")
+
+
+def test_data_that_come_out_of_a_graph_are_cut_off_from_it():
+    embedded = (X * torch.ones(4, requires_grad=True)).tanh()
+    history = fit(network(), CE, (embedded, y), epochs=2, device="cpu")
+    assert history.steps == 2
 
 
 def test_a_column_of_outputs_beside_a_row_of_targets():
@@ -58,6 +96,12 @@ def test_a_column_of_outputs_beside_a_row_of_targets():
 @pytest.mark.parametrize(
     "settings, message",
     [
+        ({"save_every": 0.5}, "save_every must be a whole number of at least 1, got 0.5"),
+        (
+            {"optimizer": torch.optim.SGD([torch.zeros(1)], lr=1)},
+            "got a SGD object; pass the class",
+        ),
+        ({"optimizer": torch.optim.LBFGS}, "LBFGS asks for several"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
         ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, got 2.5"),
         ({"accumulate": 0}, "accumulate must be"),
@@ -118,6 +162,9 @@ def test_batch_norm_and_a_batch_of_one():
     with pytest.raises(ValueError, match="batch norm needs two rows or more.*has 1 in 1 part"):
         fit(model, CE, (X[:11], y[:11]), batch_size=5, device="cpu")
     fit(model, CE, (X, y), batch_size=5, epochs=1, device="cpu")  # 5, 5, 2
+    pictures = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(108, 3))
+    one = torch.randn(1, 1, 8, 8)  # 36 places to take the mean of
+    fit(pictures, CE, (one, y[:1]), epochs=1, device="cpu")
 
 
 def diverge(lr=1e5):
@@ -133,7 +180,7 @@ def test_a_run_that_diverges_names_step_loss_gradient_and_what_to_try():
     message = diverge()
     assert "the loss is " in message and "at step " in message
     assert "gradient" in message and ".weight'" in message
-    assert "Try a smaller lr (now 100000), clip=1.0" in message
+    assert "Try a smaller lr (now 100000) or clip" in message
     assert f"the largest here is {(100 * X).abs().max():g}" in message
 
 
@@ -163,6 +210,21 @@ def test_the_step_that_is_named_is_the_step_that_failed():
         CE(twin(X[rows]), y[rows]).backward()
         opt.step()
     assert torch.equal(model[0].weight, twin[0].weight)
+
+
+def test_the_message_of_a_run_with_sparse_gradients_and_yes_or_no_inputs():
+    class Words(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.out = nn.Embedding(2, 4, sparse=True), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.out(self.embed(x.long()).sum(1)) * (
+                torch.nan if self.embed.weight.grad is not None else 1
+            )
+
+    with pytest.raises(Diverged, match="the loss is nan at step 2.*last gradient"):
+        fit(Words(), CE, (X > 0, y), device="cpu", optimizer=torch.optim.SGD)
 
 
 def test_weights_spoilt_by_the_very_last_step_are_found():

@@ -61,7 +61,8 @@ def load(
     repository, CC BY 4.0.
 
     ``"diabetes"``: 442 patients, 10 measurements scaled to unit length, target: disease
-    progression after a year (a score from 25 to 346). Efron, Hastie, Johnstone & Tibshirani 2004.
+    progression after a year (a score from 25 to 346). Efron, Hastie, Johnstone & Tibshirani 2004,
+    shared for research as it is, without a licence of its own.
 
     ``"digits"``: 1,797 handwritten digits of 8 x 8 pixels, grey levels 0 to 16, classes 0 to 9.
     Alpaydin & Kaynak 1998, UCI repository, CC BY 4.0.

@@ -1,4 +1,7 @@
-"""Stop and go on, bit for bit: all that a run depends on, in one file. Chapter: book/04_mlp."""
+"""Stop and go on, bit for bit: all that a run depends on, in one file. Chapter: book/04_mlp.
+
+Of random generators, the global ones are kept; one that you make for ``augment`` is yours to keep.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ class Checkpoint:
         team: Team,
     ) -> None:
         self.path = Path(path) if path is not None else None
-        self.settings = settings | {"optimizer": type(opt).__name__, "processes": team.size}
+        options = {k: v for k, v in opt.defaults.items() if k != "lr"}
+        self.settings = settings | {"optimizer": type(opt).__name__, "options": str(options)}
+        self.settings["processes"] = team.size
         self.model, self.opt, self.team = model, opt, team
         self.history, self.best = history, best
         if self.path and not self.path.parent.is_dir():
@@ -87,7 +92,7 @@ class Checkpoint:
             ) from error
         vars(self.history).update(state["history"])
         self.best.update(state["best"])
-        set_generator_states(state["generators"][self.team.rank])
+        set_generator_states(state["generators"][self.team.rank], self.team.device)
 
     def _read(self) -> dict[str, Any]:
         try:  # weights_only: a checkpoint holds numbers, and reading one runs no code of its author
@@ -119,15 +124,16 @@ def generator_states(device: torch.device) -> dict[str, Any]:
     }
 
 
-def set_generator_states(states: dict[str, Any]) -> None:
+def set_generator_states(states: dict[str, Any], device: torch.device) -> None:
     """Set the global random generators to where they stood.
 
     Args:
         states: from :func:`generator_states`.
+        device: of the run.
     """
     torch.set_rng_state(states["torch"].cpu())
-    if states["cuda"] is not None:
-        torch.cuda.set_rng_state(states["cuda"].cpu())
+    if states["cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
     kind, keys, *rest = states["numpy"]
     np.random.set_state((kind, keys.cpu().numpy().astype(np.uint32), *rest))
     random.setstate(states["python"])

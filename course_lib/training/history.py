@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 
 from ..plotting import MARKERS, Picture, show, subplots
@@ -39,7 +41,13 @@ class History:
             KeyError: when the run had no validation set.
         """
         valid = self["valid_loss"]
-        return 1 + min(range(len(valid)), key=valid.__getitem__)
+        return 1 + min(range(len(valid)), key=lambda i: (math.isnan(valid[i]), valid[i]))
+
+    def add_time(self, began: float) -> float:
+        """Count the seconds since then, and return the time now."""
+        now = time.perf_counter()
+        self.seconds += now - began
+        return now
 
     def waited(self) -> int:
         """How many epochs have passed since the best one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +24,8 @@ def accuracy(logits: Tensor, y: Tensor) -> float:
     """The share of right answers.
 
     Args:
-        logits: (B, K), the largest counts; or (B,), above 0 means class 1.
-        y: classes (B,).
+        logits: (B, K), the largest counts; (B, K, H, W) or (B, T, K); or (B,), above 0 is class 1.
+        y: classes (B,), (B, H, W) or (B, T).
 
     Returns:
         A number from 0 to 1.
@@ -33,13 +34,14 @@ def accuracy(logits: Tensor, y: Tensor) -> float:
         >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
         0.5
     """
-    answer = logits.argmax(-1) if logits.ndim > y.ndim else logits > 0
+    dim = 1 if logits.shape[2:] == y.shape[1:] else -1
+    answer = logits.argmax(dim) if logits.ndim > y.ndim else logits > 0
     return (answer == y).double().mean().item()
 
 
 @torch.no_grad()
 def predict(model: nn.Module, X: Tensor) -> Tensor:
-    """The model's outputs in evaluation mode, without gradients; its mode stays as it was.
+    """The model's outputs in evaluation mode, without gradients; each part keeps its own mode.
 
     Args:
         model: on any one device.
@@ -47,14 +49,22 @@ def predict(model: nn.Module, X: Tensor) -> Tensor:
 
     Returns:
         Outputs (N, ...) on the model's device.
+
+    Raises:
+        TypeError: when the model returns anything but a tensor.
     """
     device = next((p.device for p in model.parameters()), X.device)
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        return torch.cat([model(part.to(device)) for part in X.split(ROWS)])
+        outputs = [model(part.to(device)) for part in X.split(ROWS)]
     finally:
-        model.train(was_training)
+        for module, mode in modes:
+            module.training = mode
+    if not all(isinstance(output, Tensor) for output in outputs):
+        came = type(outputs[0]).__name__
+        raise TypeError(f"the model returns a {came}; let it return the outputs alone, a tensor")
+    return torch.cat(outputs)
 
 
 def evaluate(
@@ -77,7 +87,7 @@ def evaluate(
     Raises:
         ValueError: for an empty data set, or inputs and targets that do not belong together.
     """
-    X, y = check_pair(data, "data", data[0].device)
+    X, y = check_pair(data, "data")
     y_hat = predict(model, X)
     y = y.to(y_hat.device)
     measures = {"loss": loss, **(metrics or {})}
@@ -85,34 +95,49 @@ def evaluate(
         return {name: float(measure(y_hat, y)) for name, measure in measures.items()}
 
 
+def check_counts(**counts: int | None) -> None:
+    """Refuse what is no count.
+
+    Args:
+        counts: by name; None is passed over.
+
+    Raises:
+        ValueError: it names the setting and what came.
+    """
+    for name, value in counts.items():
+        if value is not None and not (isinstance(value, Integral) and value >= 1):
+            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+
 def check_settings(
-    epochs: int,
-    batch_size: int | None,
     lr: float,
+    clip: float | None,
+    optimizer: Callable,
     valid: Pair | None,
     patience: int | None,
-    clip: float | None,
-    accumulate: int,
     dtype: torch.dtype | None,
     compile: bool,
 ) -> None:
     """Refuse what cannot be meant.
 
     Args:
-        epochs, batch_size, lr, valid, patience, clip, accumulate, dtype, compile: as ``fit`` takes.
+        lr, clip, optimizer, valid, patience, dtype, compile: as ``fit`` takes them.
 
     Raises:
         ValueError: it names the setting, what came and what to give.
     """
-    counts = {"epochs": epochs, "accumulate": accumulate}
-    counts |= {} if batch_size is None else {"batch_size": batch_size}
-    counts |= {} if patience is None else {"patience": patience}
-    for name, value in counts.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
     for name, value in (("lr", lr), ("clip", clip)):
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+    if not callable(optimizer):
+        raise ValueError(
+            f"optimizer is called as optimizer(parameters, lr=lr), got a {type(optimizer).__name__}"
+            " object; pass the class, torch.optim.SGD, or partial(torch.optim.SGD, momentum=0.9)"
+        )
+    if optimizer is torch.optim.LBFGS:
+        raise ValueError(
+            "fit computes one gradient a step, and LBFGS asks for several; take another"
+        )
     if patience and valid is None:
         raise ValueError("patience waits for a better validation loss; pass valid=(X, y) as well")
     if dtype not in (None, torch.bfloat16):
@@ -130,16 +155,16 @@ def compiler() -> str | None:
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
-def check_pair(data: Pair, name: str, device: torch.device) -> Pair:
+def check_pair(data: Pair, name: str, device: torch.device | None = None) -> Pair:
     """Inputs and targets on the device, or an error that says what is wrong with them.
 
     Args:
         data: two tensors of the same length.
         name: ``"train"``, ``"valid"``, for the message.
-        device: where they go; small sets live there as a whole.
+        device: where they go, each as a whole; None leaves them where they are.
 
     Returns:
-        The two tensors on the device.
+        The two tensors on the device, cut off from any graph that they came out of.
 
     Raises:
         ValueError: for anything but two finite tensors of one length above 0.
@@ -149,7 +174,8 @@ def check_pair(data: Pair, name: str, device: torch.device) -> Pair:
         came = [type(p).__name__ for p in data] if pair else type(data).__name__
         raise ValueError(
             f"{name} must be a pair of tensors (X, y), got {came}; fit cuts the batches itself, so "
-            "pass whole tensors (torch.as_tensor makes one of an array)"
+            "pass whole tensors (torch.as_tensor makes one of an array; of a Dataset d, pass "
+            "(d.X_train, d.y_train))"
         )
     X, y = data
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
@@ -167,7 +193,7 @@ def check_pair(data: Pair, name: str, device: torch.device) -> Pair:
                 f"{name}: {bad} of the {part.numel()} numbers in the {what} are nan or infinite; "
                 "find them with torch.isfinite, and drop or repair their rows"
             )
-    return X.to(device), y.to(device)
+    return X.detach().to(device or X.device), y.detach().to(device or y.device)
 
 
 def place(model: nn.Module, device: torch.device) -> nn.Module:
@@ -210,10 +236,10 @@ def check_model(model: nn.Module, loss: Callable, sets: dict[str, Pair | None]) 
             y_hat = predict(model, X[:2])
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise ValueError(
-                f"{name}: the model cannot take inputs of shape (B{_tail(X)}) and {X.dtype}: "
+                f"{name}: the model cannot be run on inputs of shape (B{_tail(X)}) and {X.dtype}: "
                 f"{error}{_advice(model, str(error))}"
             ) from error
-        _check_labels(y_hat, y, name)
+        _check_labels(loss, y_hat, y, name)
         _check_targets(loss, y_hat, y, name)
 
 
@@ -229,7 +255,7 @@ def check_batches(model: nn.Module, team: Team, sizes: list[int], accumulate: in
     Raises:
         ValueError: when a part has one row; it says which batch size to take.
     """
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d)]
     rows = min(len(part) for n in set(sizes) for part, _ in team.parts(torch.arange(n), accumulate))
     if norms and rows == 1:
         raise ValueError(
@@ -239,11 +265,16 @@ def check_batches(model: nn.Module, team: Team, sizes: list[int], accumulate: in
         )
 
 
-def _check_labels(y_hat: Tensor, y: Tensor, name: str) -> None:
+def _check_labels(loss: Callable, y_hat: Tensor, y: Tensor, name: str) -> None:
     if y.is_floating_point() or y_hat.ndim != y.ndim + 1:
         return
-    K = y_hat.shape[1]
-    known = y[y != -100]  # the label that torch's cross-entropy leaves out
+    if y_hat.shape[1:] == (1,):
+        raise ValueError(
+            f"{name}: one output, (B, 1), and whole numbers as targets, (B,); for a yes or no give "
+            "y.float()[:, None], for K classes a model with K outputs"
+        )
+    K = max(y_hat.shape[1], y_hat.shape[-1])  # torch has classes second, a language model last
+    known = y[y != getattr(loss, "ignore_index", -100)]  # which cross-entropy leaves out
     if known.numel() and (known.min() < 0 or known.max() >= K):
         raise ValueError(
             f"{name}: labels run from {known.min()} to {known.max()}, but the model has {K} "
@@ -264,11 +295,15 @@ def _check_targets(loss: Callable, y_hat: Tensor, y: Tensor, name: str) -> None:
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise ValueError(
             f"{name}: the loss cannot compare outputs (B{_tail(y_hat)}), {y_hat.dtype}, with "
-            f"targets (B{_tail(y)}), {y.dtype}: {error}"
+            f"targets (B{_tail(y)}), {y.dtype}: {error}{_mend(y)}"
         ) from error
     if not isinstance(value, Tensor) or value.ndim:
         came = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"the loss must be one number in a tensor, the batch's mean, got {came}")
+
+
+def _mend(y: Tensor) -> str:
+    return "; y.long() makes classes, y.float() amounts" if y.dtype == torch.bool else ""
 
 
 def _tail(tensor: Tensor) -> str:
@@ -283,6 +318,8 @@ def _advice(model: nn.Module, error: str) -> str:
             "device=x.device, or keep it by register_buffer"
         )
     for layer in model.modules():
+        if isinstance(layer, nn.Embedding):
+            return f"; its first layer takes whole numbers (int64) below {layer.num_embeddings}"
         if isinstance(layer, nn.Linear):
             return f"; its first layer takes {layer.in_features} features of {layer.weight.dtype}"
         if isinstance(layer, nn.modules.conv._ConvNd):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -17,6 +18,7 @@ from .inputs import (
     Metric,
     Pair,
     check_batches,
+    check_counts,
     check_model,
     check_pair,
     check_settings,
@@ -78,7 +80,8 @@ def fit(
 
     The order of the batches depends on ``seed`` alone. Dropout and ``augment`` draw from torch's
     global generator, which is yours to seed. Started by ``torchrun``, each process takes its share
-    of every batch and the gradients are added up, so the step is that of one process.
+    of every batch and the gradients are added up: the step is that of one process wherever it could
+    as well be computed in parts (see ``accumulate``).
 
     Args:
         model: maps inputs (B, ...) to outputs; it is moved to the device.
@@ -94,7 +97,9 @@ def fit(
         patience: stop after this many epochs without a lower validation loss, and go back to the
             weights that had the lowest.
         clip: the greatest norm of the gradient of all parameters together.
-        accumulate: parts in which a batch is computed, to save memory; the step is the same.
+        accumulate: parts in which a batch is computed, to save memory. The step is the same where
+            the loss is a plain mean over the rows (no class weights, no labels left out) and
+            nothing looks across rows or draws numbers (batch norm, dropout, ``augment``).
         augment: changes the inputs of a batch before the model sees them.
         dtype: ``torch.bfloat16`` computes the forward pass in it; the weights stay as they are.
         compile: let ``torch.compile`` make the model faster, after a wait at the start.
@@ -119,14 +124,20 @@ def fit(
         >>> print(f"{line.weight.item():.2f} x + {line.bias.item():.2f}")
         3.00 x + 1.00
     """
-    check_settings(epochs, batch_size, lr, valid, patience, clip, accumulate, dtype, compile)
+    counts = {"batch_size": batch_size, "patience": patience, "save_every": save_every}
+    check_counts(epochs=epochs, accumulate=accumulate, **counts)
+    check_settings(lr, clip, optimizer, valid, patience, dtype, compile)
+    lr, clip, seed = float(lr), clip and float(clip), int(seed)  # numpy's do not go into a file
+    batch_size = batch_size and int(batch_size)
     team = Team.join(device)
     X, y = check_pair(train, "train", team.device)
-    valid = valid and check_pair(valid, "valid", team.device)
+    valid = None if valid is None else check_pair(valid, "valid", team.device)
     check_model(place(model, team.device), loss, {"train": (X, y), "valid": valid})
     sizes = [len(rows) for rows in batches(len(X), batch_size)]
     check_batches(model, team, sizes, accumulate)
     team.share(model)
+    if isinstance(loss, nn.Module):
+        loss.to(team.device)  # it may hold the weights of the classes
     opt = optimizer(model.parameters(), lr=lr)
     rates = [group["lr"] for group in opt.param_groups]
     forward = torch.compile(model) if compile else model
@@ -135,6 +146,8 @@ def fit(
     losses = Losses(history, model, opt, X, team)
     settings = {"rows": len(X), "batch_size": batch_size, "lr": lr, "seed": seed, "clip": clip}
     settings |= {"accumulate": accumulate, "epochs": epochs if schedule else None}
+    settings |= {"valid": len(valid[0]) if valid else None, "patience": bool(patience)}
+    settings["data"] = str((X[0].flatten()[:4].tolist(), y.flatten()[:8].tolist()))
     saver = Checkpoint(checkpoint, settings, model, opt, history, best, team)
     saver.load()
 
@@ -151,7 +164,7 @@ def fit(
             for rows in order[history.steps % len(sizes) :]:  # not 0 after a stop in mid-epoch
                 factor = schedule(history.steps / steps) if schedule else 1.0
                 for group, rate in zip(opt.param_groups, rates, strict=True):
-                    group["lr"] = factor * rate
+                    group["lr"] = float(factor * rate)
                 for i, (part, weight) in enumerate(team.parts(rows, accumulate)):
                     inputs = augment(X[part]) if augment else X[part]
                     with cast:
@@ -168,16 +181,18 @@ def fit(
                 shown.update()
                 if save_every and history.steps % save_every == 0 and rows is not order[-1]:
                     losses.read()
+                    began = history.add_time(began)
                     saver.save()
             losses.read()
             losses.check_weights()
-            history.seconds += time.perf_counter() - began
+            history.add_time(began)
             team.share(model)  # batch norm has seen other rows in each process
             row = {"epoch": epoch + 1, "step": history.steps, "lr": opt.param_groups[0]["lr"]}
             row["train_loss"] = history.mean(sizes)
-            history.epochs.append(row | _measure(model, loss, (X, y), valid, metrics))
+            row |= _measure(model, loss, (X, y), valid, metrics)
+            history.epochs.append(team.gather(row)[0])  # the first decides for all when to stop
             if patience and history.waited() == 0:
-                best.update({k: v.clone() for k, v in model.state_dict().items()})
+                best.update(copy.deepcopy(model.state_dict()))
             saver.save()
     if best:
         model.load_state_dict(best)

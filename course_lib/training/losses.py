@@ -85,32 +85,40 @@ class Losses:
 
     def _stop(self, value: float, step: int) -> None:
         raise Diverged(
-            f"the loss is {value} at step {step + 1}{self._before()}; {self._last_gradient()}. "
+            f"the loss is {value} at step {step + 1}{self._before(step)}; {self._last_gradient()}. "
             f"{self._advice()}"
         )
 
-    def _before(self) -> str:
-        finite = [v for v in (t.item() for t in self.waiting) if math.isfinite(v)]
-        finite = finite or self.history.losses
-        return f", after {finite[-1]:.4g} before it" if finite else ""
+    def _before(self, step: int) -> str:
+        known = len(self.history.losses)
+        losses = self.history.losses + [t.item() for t in self.waiting[: max(step - known, 0)]]
+        return f", after {losses[-1]:.4g} before it" if losses else ""
 
     def _last_gradient(self) -> str:
         """Of the last step that has one: a gradient that was huge, or not finite, is the cause."""
         sizes = {
-            name: torch.nan_to_num(p.grad.abs().max(), nan=torch.inf, posinf=torch.inf).item()
+            name: torch.nan_to_num(_largest(p.grad), nan=torch.inf, posinf=torch.inf).item()
             for name, p in self.model.named_parameters()
             if p.grad is not None and p.grad.numel()
         }
         if not sizes:
             return "no step was made before it"
         worst = max(sizes, key=sizes.__getitem__)
+        late = f" (of a step up to {self.every} later)" if self.every > 1 else ""
         if math.isinf(sizes[worst]):
-            return f"the last gradient was not finite in {worst!r}"
-        return f"the largest entry of the last gradient was {sizes[worst]:.3g}, in {worst!r}"
+            return f"the last gradient was not finite in {worst!r}{late}"
+        return f"the largest entry of the last gradient was {sizes[worst]:.3g}, in {worst!r}{late}"
 
     def _advice(self) -> str:
-        rate, size = self.opt.param_groups[0]["lr"], self.X.abs().max().item()
+        rate, size = self.opt.param_groups[0]["lr"], _largest(self.X).item()
         return (
-            f"Try a smaller lr (now {rate:g}), clip=1.0, inputs of about unit size (the largest "
-            f"here is {size:g}), and a loss that takes logits, without a log of its own"
+            f"Try a smaller lr (now {rate:g}) or clip, inputs of about unit size (the largest here "
+            f"is {size:g}), a loss that takes logits, without a log of its own, and batches in "
+            "which some labels count"
         )
+
+
+def _largest(values: Tensor) -> Tensor:
+    """The largest entry in size; a sparse gradient, as of an embedding, has few."""
+    values = values.coalesce().values() if values.is_sparse else values
+    return values.abs().max() if values.dtype != torch.bool else values.any().float()

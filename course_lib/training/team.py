@@ -37,8 +37,9 @@ class Team:
         """
         if not dist.is_torchelastic_launched() and not _joined():
             return cls(pick_device(device))
-        here, local = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
-        if device is None and torch.cuda.is_available():
+        here = int(os.environ.get("LOCAL_RANK", 0))
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        if str(device) in ("None", "cuda") and torch.cuda.is_available():
             device = f"cuda:{here}"
             if torch.cuda.device_count() < local:
                 raise ValueError(
@@ -46,8 +47,11 @@ class Team:
                     "processes as there are GPUs, or pass device='cpu'"
                 )
         device = pick_device(device)
+        gpu = device.type == "cuda"
+        if gpu:
+            torch.cuda.set_device(device)  # objects are gathered by way of the current GPU
         if not _joined():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo")
             atexit.register(dist.destroy_process_group)
         return cls(device, dist.get_rank(), dist.get_world_size())
 
@@ -88,7 +92,7 @@ class Team:
     def share(self, model: nn.Module) -> None:
         """Give each process the weights and running statistics of the first."""
         if self.size > 1:
-            for tensor in model.state_dict().values():
+            for tensor in (p.detach() for p in (*model.parameters(), *model.buffers())):
                 dist.broadcast(tensor, 0)
 
     def gather(self, value: Any) -> list[Any]:
