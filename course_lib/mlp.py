@@ -95,7 +95,7 @@ def xavier_(W: Tensor, gain: float = 1.0, generator: torch.Generator | None = No
 
     Args:
         W: weights, shape (fan_out, fan_in), changed in place.
-        gain: 1 for activations of slope 1 at zero such as tanh; 4 makes up for the sigmoid's 1/4.
+        gain: 1 for activations of slope 1 at zero such as tanh; 4 for the sigmoid's slope of 1/4.
         generator: where the numbers come from; by default torch's own.
 
     Returns:
