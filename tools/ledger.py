@@ -23,7 +23,8 @@ HEAD = """\
 # The ledger of claims
 
 Each row is a claim that popular articles on deep learning make, and what came of it when a
-chapter measured it. The threshold that would refute a claim stands in its chapter before the run.
+chapter measured it. The threshold that would refute a claim stands in its chapter, which says so
+if it was not written before the run.
 
 - **holds**: the number measured did not cross the threshold that would refute the claim.
 - **holds only if**: the claim is true under the condition given, and not without it.
