@@ -421,6 +421,7 @@ EXPERIMENTS = {
     "race": Experiment(
         race_run,
         [CHOSEN],
+        seeds=5,
         times=["recipe_seconds", "lenet_seconds", "ratio"],
         at_scale=True,
     ),
