@@ -336,12 +336,18 @@ CROSS_ENTROPY = Exercise(
             "you divided by B · K: a mean over classes too. Each example contributes one number, "
             "so divide by B alone",
         ),
-        Mistake(
-            "normalises over the whole table",
-            lambda z, y: z.flatten().logsumexp(0) - _picked(z, y).mean(),
-            "you took one log Σ exp(z) over the whole table; each example competes among its own "
-            "classes: torch.logsumexp(z, 1)",
-        ),
+        *[
+            Mistake(
+                f"normalises over the whole table, {how}",
+                lambda z, y, log_sum=log_sum: log_sum(z) - _picked(z, y).mean(),
+                "you took one log Σ exp(z) over the whole table; each example competes among its "
+                "own classes: torch.logsumexp(z, 1)",
+            )
+            for how, log_sum in (
+                ("safely", lambda z: z.flatten().logsumexp(0)),
+                ("and overflows", lambda z: z.exp().sum().log()),
+            )
+        ],
         Mistake(
             "forgets the minus",
             lambda z, y: -F.cross_entropy(z, y),

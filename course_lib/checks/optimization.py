@@ -387,8 +387,17 @@ RMSPROP_STEP = Exercise(
         Mistake(
             "adds epsilon to the quotient",
             _rmsprop(_mean_square, lambda g, s, new, eps: g / new.sqrt() + eps),
-            "/ goes before +, so your eps was added to the quotient; put brackets around the "
-            "divisor: g / (s.sqrt() + eps)",
+            "division goes before +, so your eps was added to the quotient; put brackets "
+            "around the divisor: g / (s.sqrt() + eps)",
+        ),
+        Mistake(
+            "adds epsilon to the weights",
+            lambda w, s, g, lr, alpha, eps: (
+                w - lr * g / _mean_square(s, g, alpha).sqrt() + eps,
+                _mean_square(s, g, alpha),
+            ),
+            "division goes before +, so your eps was added to the new weights; put brackets "
+            "around the divisor: g / (s.sqrt() + eps)",
         ),
         Mistake(
             "divides by the old mean",
