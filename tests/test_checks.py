@@ -527,6 +527,27 @@ def test_torchs_common_errors_are_translated(wrong, hint):
     assert f"dim = 0 hint: {hint} FAIL sums to one along dim (1) the same as above" in text
 
 
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        (lambda X, dim: X - X.max(dim), "x.max(dim) gives a pair"),
+        (lambda X, dim: X.max(dim).float(), "x.max(dim) gives a pair"),
+        (lambda X, dim: (X.max(dim) == 0).float(), "your comparison gave a single False"),
+        (lambda X, dim: torch.autograd.grad(X.sum(), X), "autograd follows only"),
+        (lambda X, dim: X.sum().backward(), "autograd follows only"),
+        (lambda X, dim: X.requires_grad_().mul_(2), "the update is no part of the function"),
+        (lambda X, dim: torch.sqrt(2.0), "torch's functions take tensors"),
+        (lambda X, dim: torch.linalg.eig(X @ X.T)[0].max(), "torch.linalg.eig gives complex"),
+        (lambda X, dim: X.shape[0].sqrt(), "a plain number came where a tensor was expected"),
+        (lambda X, dim: X.shape[0].data, NUMBER_WITHIN),
+    ],
+)
+def test_what_torch_refuses_is_translated(wrong, hint):
+    report = TOY.evaluate(wrong)
+    hints = [report.hint(line) for line in report.lines]
+    assert all(said.startswith(hint) for said in hints), str(report)
+
+
 def test_only_errors_are_translated():
     assert translation("raised ValueError: sizes must match") == SHAPES_DO_NOT_FIT
     assert translation("returned 'must match', expected 1") is None

@@ -69,6 +69,36 @@ TRANSLATIONS = (
     (r"shapes cannot be multiplied|size mismatch|must match", SHAPES_DO_NOT_FIT),
     (r"RecursionError.* in __r?(add|sub|mul|truediv|pow|neg)__", OPERATOR_CALLS_ITSELF),
     (r"RecursionError", TOO_DEEP),
+    (
+        r"return_types",
+        "x.max(dim) gives a pair, the values and their places; take x.amax(dim) or x.argmax(dim)",
+    ),
+    (
+        r"raised .*'bool' object has no attribute",
+        "your comparison gave a single False: one side is no tensor "
+        "(x.max(dim) is a pair; use x.argmax(dim))",
+    ),
+    (
+        r"raised .*does not require grad",
+        "autograd follows only what it was asked to: start from W.clone().requires_grad_()",
+    ),
+    (
+        r"leaf Variable that requires grad",
+        "the update is no part of the function: make it under `with torch.no_grad():`, on clones",
+    ),
+    (
+        r"must be Tensor, not (float|int)",
+        "torch's functions take tensors; for a plain number use math.cos and the like",
+    ),
+    (
+        r"for 'Complex",
+        "torch.linalg.eig gives complex numbers; for a symmetric matrix use torch.linalg.eigvalsh",
+    ),
+    (
+        r"raised .*'(int|float)' object has no attribute '(sqrt|exp|log|mean|sum|abs)'",
+        "a plain number came where a tensor was expected; "
+        "make it one, as torch.ones(D) or torch.tensor(x)",
+    ),
     (r"raised .*'(int|float)' object has no attribute", NUMBER_WITHIN),
     (r"fails: '(int|float)' object has no attribute", NUMBER_OUTSIDE),
     (r"for \+=: 'NoneType'", ADDS_TO_NONE),

@@ -336,6 +336,18 @@ CROSS_ENTROPY = Exercise(
             "you divided by B · K: a mean over classes too. Each example contributes one number, "
             "so divide by B alone",
         ),
+        *[
+            Mistake(
+                f"normalises over the whole table, {how}",
+                lambda z, y, log_sum=log_sum: log_sum(z) - _picked(z, y).mean(),
+                "you took one log Σ exp(z) over the whole table; each example competes among its "
+                "own classes: torch.logsumexp(z, 1)",
+            )
+            for how, log_sum in (
+                ("safely", lambda z: z.flatten().logsumexp(0)),
+                ("and overflows", lambda z: z.exp().sum().log()),
+            )
+        ],
         Mistake(
             "forgets the minus",
             lambda z, y: -F.cross_entropy(z, y),
@@ -434,7 +446,7 @@ def _naive_error(z: Tensor, y: Tensor) -> Tensor:
 def _row_sums(args: tuple, value: object) -> Tensor:
     if not isinstance(value, Tensor) or value.shape != args[0].shape:
         raise Unfit(f"returned {show(value)}, expected a tensor of the shape of z")
-    return value.sum(1)
+    return value.sum(1).round(decimals=5) + 0.0  # no -0
 
 
 CROSS_ENTROPY_GRADIENT = Exercise(
@@ -558,6 +570,16 @@ def _coverage(args: tuple, value: object) -> dict[str, bool]:
     }
 
 
+def _once_each(args: tuple, seen: dict[str, bool]) -> str | None:
+    if seen["a number is no row"]:
+        return f"a number stands for no row; the rows are 0 to {args[0] - 1}"
+    wrong = [
+        "some rows never come" * (not seen["every row comes"]),
+        "some rows come twice" * seen["a row comes twice"],
+    ]
+    return ", ".join(filter(None, wrong)) or None
+
+
 def _lengths(args: tuple, value: object) -> tuple[int, ...]:
     return tuple(len(batch) for batch in _indices(value))
 
@@ -615,7 +637,7 @@ MINIBATCHES = Exercise(
     minutes=10,
     reference=lambda n, batch_size, seed: list(_permuted(n, seed).split(batch_size)),
     tests=[
-        Test("has every row exactly once", _sizes, 1, _coverage),
+        Test("has every row exactly once", _sizes, 1, _coverage, _once_each),
         Test("has batches of the size asked for, the last one shorter", _sizes, 1, _lengths),
         Test("mixes the rows", _sizes, 1, _order),
         Test("gives one order for a seed, and another for another", _again, probe=program),
@@ -639,8 +661,9 @@ MINIBATCHES = Exercise(
         Mistake(
             "draws with replacement",
             _drawn_with_replacement,
-            "torch.randint draws each row anew, so some come twice and others never; "
-            "torch.randperm has each exactly once",
+            "some rows come twice and others never: cut one random order, drawn once before the "
+            "loop with torch.randperm; torch.randint, or a new order for each batch, draws rows "
+            "again",
         ),
         Mistake(
             "shuffles within the batches",
@@ -941,6 +964,20 @@ class _Linear(nn.Module):
         return F.linear(x, self.weight, self.bias)
 
 
+def _first_spread(args: tuple, value: dict) -> tuple[bool, float]:
+    """Whether all units start alike, and the standard deviation, to within 6 % if well known."""
+    alike, std = value["alike"], value["std"]
+    known = [s for s in (0.01, 0.1, 1.0, 10.0) if abs(std / s - 1) < 0.06]  # powers of D = 100
+    return alike, known[0] if known else round(std, 3)
+
+
+def _has_first_spread(args: tuple, seen: tuple[bool, float]) -> str | None:
+    alike, std = seen
+    if alike:
+        return "all units start from the same weights"
+    return None if std == 0.1 else f"the standard deviation of the weights is {std:.3g}, not 0.1"
+
+
 def _changed(**methods: object) -> type:
     return type("Linear", (_Linear,), methods)
 
@@ -980,15 +1017,16 @@ LINEAR = Exercise(
         Test(
             "starts from random weights of standard deviation 1 / √D",
             _new(
-                "alike, spread, large",
+                "alike, std",
                 "alike = bool((layer.weight[0] == layer.weight[1]).all())",
-                "spread = bool(abs(10 * layer.weight.std() - 1) < 0.06)",
-                "large = bool(layer.weight.std() > 0.5)",
+                "std = layer.weight.std().item()",
                 D=100,
                 K=80,
             ),
             1,
-            probe=program,
+            _first_spread,
+            _has_first_spread,
+            program,
         ),
         Test(
             "starts from biases of zero",
@@ -1055,8 +1093,14 @@ LINEAR = Exercise(
         Mistake(
             "does not scale",
             _changed(drawn=lambda self, D, K: torch.randn(K, D)),
-            "your weights have standard deviation 1, so a sum over D inputs is √D times too "
-            "large; divide randn by √D",
+            "your weights are too large: randn has standard deviation 1, and a sum over D inputs "
+            "grows with √D; divide randn by √D",
+        ),
+        Mistake(
+            "multiplies by the root",
+            _changed(drawn=lambda self, D, K: torch.randn(K, D) * D**0.5),
+            "you multiplied randn by √D, which makes the sums D times too large; divide by it, "
+            "and a sum over D inputs keeps its size",
         ),
         Mistake(
             "divides by D",
@@ -1285,6 +1329,20 @@ def _layer_by_layer(X, y, W1, b1, W2, b2, lr, steps):
     return W1, b1, W2, b2
 
 
+def _by_adam(X, y, W1, b1, W2, b2, lr, steps):
+    params, means, squares = (W1, b1, W2, b2), [0.0] * 4, [0.0] * 4
+    for t in range(1, steps + 1):
+        params = [p.detach().requires_grad_() for p in params]
+        grads = torch.autograd.grad(F.cross_entropy(_logits(X, *params), y), params)
+        means = [0.9 * m + 0.1 * g for m, g in zip(means, grads, strict=True)]
+        squares = [0.999 * s + 0.001 * g * g for s, g in zip(squares, grads, strict=True)]
+        params = [
+            p - lr * m / (1 - 0.9**t) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+            for p, m, s in zip(params, means, squares, strict=True)
+        ]
+    return tuple(p.detach() for p in params)
+
+
 def _in_place(X, y, W1, b1, W2, b2, lr, steps):
     new = TRAIN.reference(X, y, W1, b1, W2, b2, lr, steps)
     for p, value in zip((W1, b1, W2, b2), new, strict=True):
@@ -1387,6 +1445,12 @@ TRAIN = Exercise(
             "uses ReLU",
             _descent(bend=(torch.relu, torch.sign)),
             "you used ReLU in the hidden layer; this network has tanh",
+        ),
+        Mistake(
+            "takes Adam",
+            _by_adam,
+            "your steps are Adam's, each entry about lr long; plain gradient descent is asked for: "
+            "subtract lr times the gradient, or use torch.optim.SGD",
         ),
         Mistake(
             "writes into the given weights",

@@ -385,6 +385,21 @@ RMSPROP_STEP = Exercise(
             "divide by s.sqrt() + eps",
         ),
         Mistake(
+            "adds epsilon to the quotient",
+            _rmsprop(_mean_square, lambda g, s, new, eps: g / new.sqrt() + eps),
+            "division goes before +, so your eps was added to the quotient; put brackets "
+            "around the divisor: g / (s.sqrt() + eps)",
+        ),
+        Mistake(
+            "adds epsilon to the weights",
+            lambda w, s, g, lr, alpha, eps: (
+                w - lr * g / _mean_square(s, g, alpha).sqrt() + eps,
+                _mean_square(s, g, alpha),
+            ),
+            "division goes before +, so your eps was added to the new weights; put brackets "
+            "around the divisor: g / (s.sqrt() + eps)",
+        ),
+        Mistake(
             "divides by the old mean",
             _rmsprop(_mean_square, lambda g, s, new, eps: g / (s.sqrt() + eps)),
             "you divided by the old mean square; take the new one, which has seen this gradient",
@@ -519,6 +534,12 @@ ADAM_STEP = Exercise(
             "divide m by 1 - beta1 ** t",
         ),
         Mistake(
+            "multiplies where a power belongs",
+            _adam(correct=lambda m, t, beta: m / (1 - beta * t)),
+            "you corrected by 1 - beta * t, which soon is negative and has no root; beta has "
+            "multiplied t times: 1 - beta ** t",
+        ),
+        Mistake(
             "counts from 0",
             _adam(correct=lambda m, t, beta: m / (1 - beta ** (t + 1))),
             "you corrected with beta ** (t + 1), as if t began at 0; here t is 1 in the first step",
@@ -581,6 +602,11 @@ ADAM_STEP = Exercise(
             "climbs",
             lambda w, *args: (2 * w - _right_adam(w, *args)[0], *_right_adam(w, *args)[1:]),
             "you added the step, which goes uphill; subtract it",
+        ),
+        Mistake(
+            "returns the mean square first",
+            lambda *args: tuple(_right_adam(*args)[i] for i in (0, 2, 1)),
+            "you returned v before m; the mean comes first: return w, m, v",
         ),
         Mistake(
             "returns the weights alone",
@@ -783,6 +809,17 @@ CLIP_BY_NORM = Exercise(
             "makes unit vectors",
             _scaled(lambda g, limit: 1 / max(g.norm().item(), limit)),
             "you forgot to multiply by the limit: what is too long gets the length limit, not 1",
+        ),
+        Mistake(
+            "makes unit vectors of what is too long",
+            _scaled(lambda g, limit: 1 / g.norm() if g.norm() > limit else 1.0),
+            "you forgot to multiply by the limit: what is too long gets the length limit, not 1",
+        ),
+        Mistake(
+            "divides by the length always",
+            _scaled(lambda g, limit: 1 / g.norm()),
+            "you divided by the length in any case, so every gradient gets length 1; multiply by "
+            "limit / length, and only where the length exceeds the limit",
         ),
         Mistake(
             "forgets the bias",
@@ -991,7 +1028,7 @@ HALVING = Exercise(
     minutes=30,
     reference=lambda losses, keep: _search(losses, keep),
     tests=[
-        Test("halves", _tables((6, 2, 2), (8, 3, 2)), 2),
+        Test("halves", _tables((6, 4, 2), (8, 3, 2)), 2),
         Test("keeps one of three", _tables((9, 2, 3), (11, 2, 3)), 2),
     ],
     mistakes=[
@@ -1025,6 +1062,17 @@ HALVING = Exercise(
             "keeps keep candidates",
             partial(_search, budget=lambda left, keep: keep if len(left) > keep else 1),
             "you kept `keep` candidates; keep one out of `keep`: len(left) // keep, at least 1",
+        ),
+        Mistake(
+            "keeps keep candidates to the end",
+            partial(_search, budget=lambda left, keep: keep),
+            "you kept `keep` candidates; keep one out of `keep`: len(left) // keep, at least 1",
+        ),
+        Mistake(
+            "keeps nobody",
+            partial(_search, budget=lambda left, keep: len(left) // keep),
+            "len(left) // keep is 0 once fewer than `keep` candidates are left, and then nobody "
+            "stays; keep at least 1: max(1, len(left) // keep)",
         ),
         Mistake(
             "rounds up",

@@ -82,8 +82,8 @@ STANDARDIZE_WITH = Exercise(
         Mistake(
             "leaves the validation rows raw",
             lambda X, V: (_standardized_by()(X, V)[0], V),
-            "you left the validation rows as they were; a model that has learned from "
-            "standardized rows must be shown standardized rows",
+            "your validation rows came back as they were; shift and scale them by the mean and "
+            "spread that X_train had before it was standardized",
         ),
         Mistake(
             "divides by the variance",
@@ -206,14 +206,15 @@ def _by_more_rows(X: Tensor, y: Tensor, l2: float) -> tuple[Tensor, Tensor]:
 def _ridge(
     scale: Callable[[Tensor], float] = lambda X: 1.0,
     centre: bool = True,
+    where: Callable[[int], Tensor] = torch.eye,
     bias: Callable[[Tensor, Tensor, Tensor], Any] = lambda X, y, w: y.mean() - X.mean(0) @ w,
 ) -> Callable:
-    """The normal equations, with the penalty times ``scale(X)``."""
+    """The normal equations, with the penalty times ``scale(X)`` at the places ``where(D)``."""
 
     def ridge(X: Tensor, y: Tensor, l2: float) -> tuple[Tensor, Tensor]:
         X, y = X.double(), y.double()
         X_c, y_c = (X - X.mean(0), y - y.mean()) if centre else (X, y)
-        A = X_c.T @ X_c / len(X) + l2 * scale(X) * torch.eye(X.shape[1]).double()
+        A = X_c.T @ X_c / len(X) + l2 * scale(X) * where(X.shape[1]).double()
         w = torch.linalg.solve(A, X_c.T @ y_c / len(X))
         return w, bias(X, y, w)
 
@@ -272,6 +273,12 @@ RIDGE = Exercise(
             _ridge(lambda X: 2.0),
             "your penalty is twice as strong: the loss has l2/2, and its slope is l2 w, "
             "just as the slope of half the squared error has no 2",
+        ),
+        Mistake(
+            "adds the penalty everywhere",
+            _ridge(where=lambda D: torch.ones(D, D)),
+            "you added l2 to every entry of X.T @ X / B; the penalty charges each weight by "
+            "itself, so it belongs on the diagonal: l2 * torch.eye(D)",
         ),
         Mistake(
             "does not centre",
@@ -380,13 +387,14 @@ Losses = tuple[float, ...]
 
 
 def _losses(g: Generator, tie: bool) -> list[tuple]:
-    """Down to a best value, then above it for longer than the patience, then below it."""
+    """Down, up for less than the patience, down to a best value, then above it for longer."""
     patience = int(torch.randint(2, 4, (), generator=g))
-    down = sorted(uniform(g, 0.6, 0.9, 3).tolist(), reverse=True)
+    down = (0.92 - uniform(g, 0.05, 0.1, 3).cumsum(0)).tolist()
+    rise = [down[-1] + 0.02 * i for i in range(1, patience)]
     least = 0.5
     up = [0.59, 0.55] if not tie else [0.55, least]  # the second is better than the one before it
     more = sorted(uniform(g, 0.6, 0.9, 3).tolist())
-    every = [*down, least, *up, *more, 0.3]
+    every = [*down, *rise, least, *up, *more, 0.3]
     return [(tuple(round(v, 2) for v in every), patience)]
 
 
@@ -399,6 +407,7 @@ def _early(
     better: Callable[[float, float], bool] = lambda loss, best: loss < best,
     wait: int = 0,
     previous: bool = False,
+    anew: Callable[[int], int] = lambda bad: 0,
     finish: Callable[[int, int], Any] = lambda best, last: (best, last),
 ) -> Callable:
     """The rule, with one thing or another wrong."""
@@ -407,7 +416,7 @@ def _early(
         best, bad, mark = 0, 0, losses[0]
         for last, loss in enumerate(losses):
             if last and better(loss, mark):
-                best, bad, mark = last, 0, loss
+                best, bad, mark = last, anew(bad), loss
             elif last:
                 bad += 1
             if previous:
@@ -455,6 +464,11 @@ EARLY_STOP = Exercise(
             _early(previous=True),
             "you compared each loss with the one before it; compare it with the best so far, "
             "or a small dip on the way up counts as a gain",
+        ),
+        Mistake(
+            "never counts anew",
+            _early(anew=lambda bad: bad),
+            "you never start the count anew; set it back to 0 at each new best",
         ),
         Mistake(
             "keeps the last",
@@ -627,6 +641,18 @@ SMOOTH_CROSS_ENTROPY = Exercise(
             "you gave eps to every class; all K of them share it, so each gets eps / K",
         ),
         Mistake(
+            "overwrites the label's share",
+            _smoothed(lambda hot, eps: torch.where(hot == 1, 1 - eps, eps / hot.shape[1])),
+            "you wrote 1 - eps over the label's share of eps / K; the label has both, so add: "
+            "its target is 1 - eps + eps / K",
+        ),
+        Mistake(
+            "adds to whole columns",
+            _smoothed(lambda hot, eps: (1 - eps) * hot.amax(0) + eps / hot.shape[1]),
+            "q[:, y] takes the columns of all labels in every row; each row has one label: "
+            "q[torch.arange(len(y)), y]",
+        ),
+        Mistake(
             "only takes",
             _smoothed(lambda hot, eps: (1 - eps) * hot),
             "you took eps from the label and gave it to nobody, which only scales the loss; "
@@ -706,6 +732,12 @@ LAYER_NORM = Exercise(
             _normed(dim=0),
             "you normalised each feature over the batch, which is batch norm; here each row is "
             "normalised over its own features: dim=-1, keepdim=True",
+        ),
+        Mistake(
+            "forgets keepdim",
+            lambda x, w, b, eps: w * (x - x.mean(1)) / (x.var(1, correction=0) + eps).sqrt() + b,
+            "without keepdim=True the B means lose their axis and line up with the columns; "
+            "keep it, so that each row meets its own: x.mean(-1, keepdim=True)",
         ),
         Mistake(
             "normalises the whole table",
@@ -1075,8 +1107,8 @@ CHOOSE_RIDGE = Exercise(
         Mistake(
             "chooses by the training error",
             _chosen(_on_training),
-            "you chose by the error on the training rows, which always prefers the weakest "
-            "penalty; choose by the error on the validation rows",
+            "you chose the weakest penalty, as the error on the training rows always does; "
+            "choose the least error on the validation rows",
         ),
         Mistake(
             "counts the penalty when it judges",

@@ -134,6 +134,12 @@ def _set_to(value: float | None = None):
     return one_hot
 
 
+def _set_rows(y: Tensor, K: int) -> Tensor:
+    out = torch.zeros(len(y), K)
+    out[y] = 1.0
+    return out
+
+
 def _set_columns(y: Tensor, K: int) -> Tensor:
     out = torch.zeros(len(y), K)
     out[:, y] = 1.0
@@ -158,6 +164,12 @@ ONE_HOT = Exercise(
             lambda y, K: F.one_hot(y).float(),
             "you took the number of classes from the labels, and the last classes may be missing; "
             "make K columns, whatever the labels are",
+        ),
+        Mistake(
+            "sets whole rows",
+            _set_rows,
+            "out[y] = 1 fills whole rows, as if the labels were numbers of rows; "
+            "give both indices: out[torch.arange(B), y] = 1",
         ),
         Mistake(
             "sets whole columns",
@@ -394,11 +406,11 @@ STANDARDIZE = Exercise(
 
 
 def _padded(g: Generator, *sizes: tuple[int, int, int]) -> list[tuple]:
-    """The first sequence has 2 of T steps, which is neither one nor all; padding is not zero."""
+    """The first sequence has 2 of T steps, the second one alone; padding is not zero."""
     cases = []
     for B, T, D in sizes:
         lengths = torch.randint(1, T + 1, (B,), generator=g)
-        lengths[0] = 2
+        lengths[0], lengths[1:2] = 2, 1
         cases.append((normal(g, B, T, D), lengths))
     return cases
 
@@ -445,6 +457,12 @@ MASKED_MEAN = Exercise(
             lambda X, lengths: X.mean(1),
             "you averaged over all T steps, padding included; "
             "count only the steps below the sequence's length",
+        ),
+        Mistake(
+            "cuts all at the longest",
+            lambda X, lengths: X[:, : lengths.max()].mean(1),
+            "you cut all sequences at the longest length, so the shorter ones still average their "
+            "padding; each has a length of its own",
         ),
         Mistake(
             "counts one step too many",
