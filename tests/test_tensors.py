@@ -192,10 +192,10 @@ def test_einsum_says_what_does_not_fit(equation, shapes, said):
 @pytest.mark.parametrize("rows", [(), (3,), (2, 2)])
 def test_pairwise_sum_equals_torch(rows, device):
     for n in (0, 1, 2, 3, 7, 8, 100, 1023):
-        same_as_torch(n, rows, device)
+        assert_same_as_torch(n, rows, device)
 
 
-def same_as_torch(n, rows, device):
+def assert_same_as_torch(n, rows, device):
     g = torch.Generator().manual_seed(n)
     x = torch.randn(*rows, n, generator=g, dtype=torch.float64).to(device)
     torch.testing.assert_close(lib.pairwise_sum(x), x.sum(-1))

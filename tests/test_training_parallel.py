@@ -58,7 +58,7 @@ def device(request):
     return request.param
 
 
-def alike(first, second):
+def assert_alike(first, second):
     """Two processes that end with the same numbers, to the last bit."""
     assert first["losses"] == second["losses"]
     assert first["epochs"] == second["epochs"]
@@ -70,7 +70,7 @@ def test_two_processes_learn_what_one_learns(tmp_path, device):
     """65 rows in batches of 16: the last batch is one row, and one process has no part of it."""
     (alone,) = run(tmp_path / "one", 0, device)
     first, second = run(tmp_path / "two", 2, device)
-    alike(first, second)
+    assert_alike(first, second)
     assert len(alone["epochs"]) < 30  # it stopped early, and so did they
     assert first["losses"] == pytest.approx(alone["losses"], rel=1e-6)
     for ours, theirs in zip(first["epochs"], alone["epochs"], strict=True):
@@ -82,7 +82,7 @@ def test_two_processes_learn_what_one_learns(tmp_path, device):
 @pytest.mark.parametrize("kind", ["norm", "noisy"])
 def test_processes_that_see_other_things_stay_together(tmp_path, kind):
     """Batch norm sees other rows in each, and the noisy loss draws other numbers."""
-    alike(*run(tmp_path, 2, kind=kind))
+    assert_alike(*run(tmp_path, 2, kind=kind))
 
 
 def test_each_process_goes_on_with_its_own_generator(tmp_path):
