@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.training import Diverged, accuracy, batches, fit
+from course_lib.training import Diverged, History, accuracy, batches, fit
+from course_lib.training.losses import Losses
+from course_lib.training.team import Team
 
 CE = nn.CrossEntropyLoss()
 X = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
@@ -238,3 +240,30 @@ def test_weights_spoilt_by_the_very_last_step_are_found():
 
     with pytest.raises(Diverged, match=r"the last step of epoch 1 left weights in '0.weight'"):
         fit(network(), CE, (X, y), epochs=1, batch_size=None, optimizer=Spoil, device="cpu")
+
+
+@pytest.mark.parametrize("wrong, noticed", [(0, 5), (3, 5), (4, 9), (9, 10)])
+def test_where_losses_are_read_seldom_the_step_that_failed_is_named(wrong, noticed):
+    """On a GPU reading a number makes it wait, so the losses are looked at some steps at a time."""
+    model = network()
+    losses = Losses(History(), model, torch.optim.SGD(model.parameters()), X, Team.join("cpu"))
+    losses.every = 4
+    with pytest.raises(Diverged) as caught:
+        for step in range(10):
+            value = torch.inf if step == wrong else float(step)
+            losses.add(torch.tensor(value), first=True)
+        losses.read()
+    before = f", after {wrong - 1:g} before it" if wrong else ""
+    assert f"the loss is inf at step {wrong + 1}{before};" in str(caught.value)
+    assert len(losses.waiting) == noticed
+
+
+def test_where_losses_are_read_seldom_none_is_lost():
+    model, history = network(), History()
+    losses = Losses(history, model, torch.optim.SGD(model.parameters()), X, Team.join("cpu"))
+    losses.every = 4
+    for step in range(10):
+        losses.add(torch.tensor(float(step)), first=True)
+        losses.add(torch.tensor(0.5), first=False)
+    losses.read()
+    assert history.losses == [step + 0.5 for step in range(10)]
