@@ -7,7 +7,6 @@ L layers, K symbols.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from .device import pick_device
@@ -20,7 +19,7 @@ class CharModel(nn.Module):
         symbols: K, how many different ones there are.
         hidden: H, units of each layer; also the length of a symbol's row in the table.
         layers: recurrent layers on top of each other.
-        recurrent: a class called as ``recurrent(H, H, layers, dropout=..., batch_first=True)``, such
+        recurrent: a class, called as ``recurrent(H, H, layers, dropout=p, batch_first=True)``: such
             as ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM``.
         dropout: chance that an output of a layer is left out on its way to the next, in training.
         device: where the parameters live; None chooses.
