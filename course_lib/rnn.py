@@ -317,6 +317,328 @@ class GRU(_Recurrent):
         return [gru_gates(a, torch.addmm(b_hh, h, W), h)]
 
 
+# Gradients through time
+
+
+def bptt(
+    x: Tensor, h: Tensor, W_ih: Tensor, W_hh: Tensor, grad_h: Tensor, window: int | None = None
+) -> dict[str, Tensor]:
+    """Backpropagation through time, by hand, for one layer of :func:`rnn_cell` with tanh.
+
+    From the last step to the first: ``dL/dh_t = grad_h_t + W_hhᵀ δ_{t+1}`` and
+    ``δ_t = (1 - h_t²) ⊙ dL/dh_t``. A weight is used at every step, so its gradient is a sum.
+
+    Args:
+        x: inputs, shape (T, B, D).
+        h: states ``h_0 ... h_T``, the first one included, shape (T + 1, B, H).
+        W_ih: shape (H, D).
+        W_hh: shape (H, H).
+        grad_h: what the loss of step t says to h_t directly, shape (T, B, H).
+        window: truncated: nothing goes back over the steps window, 2 window, ...; None goes back to
+            the start.
+
+    Returns:
+        Gradients by name: ``x`` (T, B, D), ``h`` of all states (T + 1, B, H), ``W_ih``, ``W_hh``,
+        and ``b`` (H,), which is that of either bias.
+
+    Raises:
+        ValueError: when the shapes do not fit, or for a window below 1.
+
+    Source: Rumelhart, Hinton & Williams 1986; truncated: Williams & Peng 1990.
+    """
+    if len(h) != len(x) + 1 or grad_h.shape != h[1:].shape:
+        raise ValueError(
+            f"for {len(x)} steps, expected {len(x) + 1} states (h_0 is one) and {len(x)} gradients,"
+            f" got {tuple(h.shape)} and {tuple(grad_h.shape)}"
+        )
+    if window is not None and window < 1:
+        raise ValueError(f"window must be at least 1, got {window}")
+    d_h, delta = torch.zeros_like(h), torch.zeros_like(grad_h)
+    for t in reversed(range(len(x))):  # h[t + 1] is the state after step t
+        d_h[t + 1] += grad_h[t]
+        delta[t] = (1 - h[t + 1] ** 2) * d_h[t + 1]
+        if not (window and t and t % window == 0):
+            d_h[t] = delta[t] @ W_hh
+    return {
+        "x": delta @ W_ih,
+        "h": d_h,
+        "W_ih": torch.einsum("tbh,tbd->hd", delta, x),
+        "W_hh": torch.einsum("tbh,tbk->hk", delta, h[:-1]),
+        "b": delta.sum((0, 1)),
+    }
+
+
+def gradient_by_step(layer: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
+    """How much the loss depends on the state that each step hands to the next.
+
+    Args:
+        layer: ours or torch's RNN, GRU or LSTM, one or more layers.
+        x: a batch of sequences, as the layer reads them.
+        loss: takes the layer's outputs, shape (T, B, H) or (B, T, H), and returns a number.
+
+    Returns:
+        Norm of ``dL/dh_t`` over all units and sequences, shape (1, T); for an LSTM (2, T), the
+        second row ``dL/dc_t``, with h_t and c_t varied one without the other.
+
+    Example:
+        >>> layer = nn.RNN(1, 1, bias=False)
+        >>> for W in layer.parameters():
+        ...     _ = nn.init.constant_(W, 0.5)
+        >>> gradient_by_step(layer, torch.zeros(4, 1, 1), lambda out: out[-1].sum())
+        tensor([[0.1250, 0.2500, 0.5000, 1.0000]])
+    """
+    time = 1 if layer.batch_first else 0
+    states, state = [], None
+    for x_t in x.split(1, time):
+        _, state = layer(x_t, state)
+        states.append(state if isinstance(state, tuple) else (state,))
+    out = torch.stack([parts[0][-1] for parts in states], time)
+    flat = [part for parts in states for part in parts]
+    grads = torch.autograd.grad(loss(out), flat, materialize_grads=True)
+    return torch.stack([g.norm() for g in grads]).view(len(states), -1).T
+
+
+# Characters
+
+
+def alphabet(text: str) -> str:
+    """The symbols of a text, each once, in the order of their numbers in Unicode.
+
+    Example:
+        >>> alphabet("banana")
+        'abn'
+    """
+    return "".join(sorted(set(text)))
+
+
+def encode(text: str, symbols: str) -> Tensor:
+    """The number of each character: its place among the symbols.
+
+    Args:
+        text: N characters.
+        symbols: K different ones, from :func:`alphabet`.
+
+    Returns:
+        int64, shape (N,).
+
+    Raises:
+        ValueError: for characters that are not among the symbols.
+
+    Example:
+        >>> encode("banana", "abn").tolist()
+        [1, 0, 2, 0, 2, 0]
+    """
+    unknown = sorted(set(text) - set(symbols))
+    if unknown:
+        raise ValueError(f"{unknown} are not among the {len(symbols)} symbols; leave them out")
+    number = {symbol: k for k, symbol in enumerate(symbols)}
+    return torch.tensor([number[c] for c in text], dtype=torch.int64)
+
+
+def decode(tokens: Tensor | Sequence[int], symbols: str) -> str:
+    """The text again.
+
+    Example:
+        >>> decode([1, 0, 2], "abn")
+        'ban'
+    """
+    return "".join(symbols[int(k)] for k in tokens)
+
+
+def streams(tokens: Tensor, B: int, T: int) -> list[tuple[Tensor, Tensor]]:
+    """Cut a text into B parts, read side by side in windows of T steps.
+
+    Row b of a window goes on where row b of the window before it ended, so that a state can be
+    carried over. What fills no whole window is left out.
+
+    Args:
+        tokens: a text, shape (N,).
+        B: rows of a window.
+        T: steps of a window.
+
+    Returns:
+        Pairs (inputs, targets), each (B, T); a target is the symbol after its input.
+
+    Raises:
+        ValueError: when the text is too short for one window.
+
+    Example:
+        >>> (x, y), _ = streams(torch.arange(9), B=2, T=2)
+        >>> x.tolist(), y.tolist()
+        ([[0, 1], [4, 5]], [[1, 2], [5, 6]])
+    """
+    steps = (len(tokens) - 1) // B
+    if steps < T:
+        raise ValueError(
+            f"{B} rows of {T} steps take {B * T + 1} symbols, got {len(tokens)}; try T={steps}"
+        )
+    x, y = (part[: B * steps].view(B, steps) for part in (tokens[:-1], tokens[1:]))
+    return [(x[:, t : t + T], y[:, t : t + T]) for t in range(0, steps - T + 1, T)]
+
+
+@torch.no_grad()
+def log_likelihoods(model: nn.Module, tokens: Tensor, window: int = 512) -> Tensor:
+    """``ln p(symbol | all symbols before it)`` of each symbol but the first, by a CharModel.
+
+    Args:
+        model: gives logits and state, as :class:`CharModel`; it is put into eval mode.
+        tokens: a text, shape (N,).
+        window: symbols read at once; the state is carried over, so it changes no value.
+
+    Returns:
+        Shape (N - 1,).
+    """
+    model.eval()
+    found, state = [], None
+    for x, y in zip(tokens[:-1].split(window), tokens[1:].split(window), strict=True):
+        logits, state = model(x[None], state)  # (1, T, K)
+        found.append(logits[0].log_softmax(-1).gather(1, y[:, None])[:, 0])
+    return torch.cat(found)
+
+
+def perplexity(log_p: Tensor) -> Tensor:
+    """``exp(-mean ln p)``: a die with that many sides would be as hard to foretell.
+
+    Args:
+        log_p: natural logarithms of the probabilities given to what came, any shape.
+
+    Example:
+        >>> perplexity(torch.tensor([0.5, 0.125]).log())
+        tensor(4.)
+    """
+    return (-log_p.mean()).exp()
+
+
+def bits(log_p: Tensor) -> Tensor:
+    """Bits per symbol, ``-mean log2 p``, the base-2 logarithm of :func:`perplexity`.
+
+    Example:
+        >>> bits(torch.tensor([0.5, 0.125]).log())
+        tensor(2.)
+    """
+    return -log_p.mean() / math.log(2)
+
+
+class Ngram:
+    """Foretell a symbol from the n - 1 before it, by counting.
+
+    Each order is smoothed by the one below, ``p_n(k) = (count_n(k) + a p_{n-1}(k)) / (total + a)``,
+    with ``p_0 = 1/K``. Where a context was seldom seen, the shorter one decides.
+
+    Args:
+        tokens: the text to count in, shape (N,).
+        symbols: K, how many different ones there are.
+        n: order, >= 1; 1 looks at nothing before.
+        strength: a, > 0: how many sightings the shorter context is worth.
+
+    Raises:
+        ValueError: for an order below 1 or a strength not above 0.
+
+    Example:
+        >>> Ngram(torch.tensor([0, 1, 0]), symbols=2, n=1, strength=1.0).probs([])
+        tensor([0.6250, 0.3750], dtype=torch.float64)
+
+    Source: MacKay & Peto 1995, with one strength for all orders.
+    """
+
+    def __init__(self, tokens: Tensor, symbols: int, n: int, strength: float = 1.0) -> None:
+        if n < 1 or not strength > 0:
+            raise ValueError(f"expected n >= 1 and strength > 0, got {n} and {strength}")
+        self.symbols, self.n, self.strength = symbols, n, strength
+        self.counts: dict[tuple, Counter] = defaultdict(Counter)  # by context, of any length < n
+        seen = tokens.tolist()
+        for t, k in enumerate(seen):
+            for m in range(min(n, t + 1)):
+                self.counts[tuple(seen[t - m : t])][k] += 1
+
+    def probs(self, context: Sequence[int]) -> Tensor:
+        """Probabilities of the next symbol, shape (K,), after any number of symbols."""
+        p = torch.full((self.symbols,), 1 / self.symbols, dtype=torch.float64)
+        for m in range(min(self.n, len(context) + 1)):
+            count = torch.zeros_like(p)
+            for k, times in self._after(context, m).items():
+                count[k] = times
+            p = (count + self.strength * p) / (count.sum() + self.strength)
+        return p
+
+    def log_likelihoods(self, tokens: Tensor) -> Tensor:
+        """``ln p`` of each symbol but the first, given those before it, shape (N - 1,)."""
+        seen, found = tokens.tolist(), []
+        for t in range(1, len(seen)):
+            p, context = 1 / self.symbols, seen[max(0, t - self.n + 1) : t]
+            for m in range(len(context) + 1):
+                count = self._after(context, m)
+                p = (count[seen[t]] + self.strength * p) / (count.total() + self.strength)
+            found.append(math.log(p))
+        return torch.tensor(found, dtype=torch.float64)
+
+    def _after(self, context: Sequence[int], m: int) -> Counter:
+        """What was counted behind the last m symbols."""
+        return self.counts.get(tuple(context[len(context) - m :]), Counter())
+
+
+def next_symbol(
+    logits: Tensor, temperature: float = 1.0, generator: Generator | None = None
+) -> int:
+    """Draw from ``softmax(logits / temperature)``; at 0 take the largest.
+
+    Args:
+        logits: shape (K,).
+        temperature: >= 0. Below 1 the likely becomes likelier; above, all become more alike.
+        generator: on the CPU; None takes torch's own.
+
+    Returns:
+        A number from 0 to K - 1.
+
+    Raises:
+        ValueError: for a temperature below 0.
+
+    Example:
+        >>> next_symbol(torch.tensor([0.0, 2.0, 1.0]), temperature=0)
+        1
+    """
+    if temperature < 0:
+        raise ValueError(f"temperature must be at least 0, got {temperature}")
+    if temperature == 0:
+        return int(logits.argmax())
+    p = ((logits - logits.max()) / temperature).softmax(-1)  # the largest 0: no overflow at T -> 0
+    return int(torch.multinomial(p.cpu(), 1, generator=generator))
+
+
+@torch.no_grad()
+def sample(
+    model: nn.Module,
+    prompt: Tensor,
+    n: int,
+    temperature: float = 1.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Let the model write: draw a symbol, hand it in as the next input, n times.
+
+    Args:
+        model: gives logits and state, as :class:`CharModel`; it is put into eval mode.
+        prompt: what stands before, at least one symbol, shape (P,).
+        n: symbols to write.
+        temperature: see :func:`next_symbol`.
+        generator: on the CPU; None takes torch's own.
+
+    Returns:
+        The n new symbols, shape (n,).
+
+    Raises:
+        ValueError: for an empty prompt, or a temperature below 0.
+    """
+    if prompt.ndim != 1 or len(prompt) == 0:
+        raise ValueError(f"expected a prompt (P,) with P >= 1, got {tuple(prompt.shape)}")
+    model.eval()
+    written, state, x = [], None, prompt[None]  # (1, P)
+    for _ in range(n):
+        logits, state = model(x, state)
+        written.append(next_symbol(logits[0, -1], temperature, generator))
+        x = prompt.new_tensor([written[-1:]])  # (1, 1)
+    return prompt.new_tensor(written)
+
+
 # A model of characters
 
 

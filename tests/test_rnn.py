@@ -58,7 +58,7 @@ def assert_alike(ours, theirs):
 def test_cells_equal_torch(kind, B, D, H, seed, device):
     if kind == "relu":
         theirs = nn.RNNCell(D, H, nonlinearity="relu", dtype=torch.float64)
-        ours = lambda *given: lib.rnn_cell(*given, activation="relu")  # noqa: E731
+        ours = lambda *given: lib.rnn_cell(*given, activation="relu")
     else:
         theirs = getattr(nn, f"{kind}Cell")(D, H, dtype=torch.float64)
         ours = getattr(lib, f"{kind.lower()}_cell")
@@ -173,3 +173,166 @@ def test_layers_name_what_does_not_fit():
         lib.RNN(1, 1, 0)
     with pytest.raises(ValueError, match=r"dropout must be at least 0 and below 1, got 1\.0"):
         lib.RNN(1, 1, dropout=1.0)
+
+
+# Gradients through time
+
+
+def unrolled(x, h, W_ih, W_hh, b, window=None):
+    """States by autograd, cut off at every window."""
+    states = [h]
+    for t, x_t in enumerate(x):
+        before = states[-1].detach() if window and t and t % window == 0 else states[-1]
+        states.append(torch.tanh(x_t @ W_ih.T + before @ W_hh.T + b))
+    return states
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("window", [None, 1, 2, 3, 7, 20])
+@pytest.mark.parametrize("seed", range(3))
+def test_bptt_equals_autograd_truncated_too(seed, window, device):
+    T, B, D, H = 7, 3, 2, 4
+    made = [draw(seed + k, *s, device=device) for k, s in
+            enumerate([(T, B, D), (B, H), (H, D), (H, H), (H,)])]  # fmt: skip
+    x, h, W_ih, W_hh, b = (one.requires_grad_() for one in made)
+    states = unrolled(x, h, W_ih, W_hh, b, window)
+    out = torch.stack(states[1:])
+    grad_h = draw(9, T, B, H, device=device)
+    wanted = torch.autograd.grad((grad_h * out).sum(), [x, h, W_ih, W_hh, b, *states[1:]])
+    with torch.no_grad():
+        came = lib.bptt(x, torch.stack(states), W_ih, W_hh, grad_h, window)
+    assert_alike([came[k] for k in ("x", "W_ih", "W_hh", "b")], [wanted[k] for k in (0, 2, 3, 4)])
+    assert_alike([*came["h"]], [wanted[1], *wanted[5:]])
+
+
+def test_bptt_names_what_does_not_fit():
+    x, h, W = torch.zeros(3, 2, 1), torch.zeros(4, 2, 1), torch.zeros(1, 1)
+    with pytest.raises(ValueError, match="expected 4 states .* and 3 gradients"):
+        lib.bptt(x, h[1:], W, W, h[1:])
+    with pytest.raises(ValueError, match="window must be at least 1, got 0"):
+        lib.bptt(x, h, W, W, h[1:], window=0)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_by_step_is_that_of_the_rest_of_the_sequence(kind, batch_first):
+    T, B, D, H = 5, 3, 2, 4
+    x = draw(0, *((B, T) if batch_first else (T, B)), D)
+    cut = (lambda a, t: a[:, t:]) if batch_first else (lambda a, t: a[t:])
+    for layer in pair(kind, D, H, 2, batch_first=batch_first):
+        came = lib.gradient_by_step(layer, x, lambda out: cut(out, T - 1).square().sum())
+        assert came.shape == ((2 if kind == "LSTM" else 1), T)
+        for t in range(1, T):  # start in the middle, with the state as a leaf
+            _, state = layer(x[:, :t] if batch_first else x[:t])
+            leaves = [part.detach().requires_grad_() for part in flat(state)]
+            out, _ = layer(cut(x, t), tuple(leaves) if kind == "LSTM" else leaves[0])
+            last = out[:, -1] if batch_first else out[-1]
+            wanted = torch.autograd.grad(last.square().sum(), leaves)
+            assert_alike(came[:, t - 1], [g.norm() for g in wanted])
+
+
+# Characters
+
+
+def test_a_text_comes_back():
+    text = "Ünïcode, and a line\nfeed."
+    symbols = lib.alphabet(text)
+    tokens = lib.encode(text, symbols)
+    assert tokens.max() == len(symbols) - 1 and lib.decode(tokens, symbols) == text
+    assert len(lib.encode("", symbols)) == 0
+    with pytest.raises(ValueError, match=r"\['q'\] are not among the \d+ symbols"):
+        lib.encode("q", symbols)
+
+
+@pytest.mark.parametrize(("N", "B", "T"), [(21, 2, 5), (22, 2, 5), (40, 3, 4), (7, 6, 1)])
+def test_streams_go_on_where_they_ended(N, B, T):
+    windows = lib.streams(torch.arange(N), B, T)
+    x, y = (torch.cat(part, 1) for part in zip(*windows, strict=True))
+    assert (y == x + 1).all() and (x.diff(dim=1) == 1).all()
+    assert all(a.shape == b.shape == (B, T) for a, b in windows)
+    assert (N - 1) // B - T < x.shape[1] <= (N - 1) // B
+    with pytest.raises(ValueError, match=f"got {N}; try T={(N - 1) // B}"):
+        lib.streams(torch.arange(N), B, N)
+
+
+def test_likelihoods_do_not_depend_on_the_window():
+    torch.manual_seed(0)
+    model = lib.CharModel(5, 8, recurrent=lib.LSTM, device="cpu")
+    tokens = torch.randint(5, (40,), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        logits, _ = model(tokens[None, :-1])
+    wanted = -F.cross_entropy(logits[0], tokens[1:], reduction="none")
+    for window in (1, 7, 39, 100):
+        torch.testing.assert_close(lib.log_likelihoods(model, tokens, window), wanted)
+    assert lib.bits(wanted).exp2() == pytest.approx(lib.perplexity(wanted))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_ngrams_sum_to_one_and_equal_counts(n, seed):
+    K, a = 3, 0.7
+    tokens = torch.randint(K, (50,), generator=torch.Generator().manual_seed(seed))
+    model = lib.Ngram(tokens, K, n, strength=a)
+    seen = tokens.tolist()
+    for context in ([], [0], [2, 1], [1, 1, 0, 2], [0] * 9):
+        wanted = [1 / K] * K
+        for m in range(min(n, len(context) + 1)):
+            tail = context[len(context) - m :]
+            places = [t for t in range(m, 50) if seen[t - m : t] == tail]
+            counts = [sum(seen[t] == k for t in places) for k in range(K)]
+            wanted = [(c + a * p) / (len(places) + a) for c, p in zip(counts, wanted, strict=True)]
+        p = model.probs(context)
+        torch.testing.assert_close(p, torch.tensor(wanted, dtype=torch.float64))
+        assert p.sum().item() == pytest.approx(1)
+    log_p = model.log_likelihoods(tokens)
+    by_probs = [model.probs(seen[:t])[seen[t]].log() for t in range(1, 50)]
+    torch.testing.assert_close(log_p, torch.stack(by_probs))
+
+
+def test_ngrams_check_their_settings():
+    with pytest.raises(ValueError, match="n >= 1 and strength > 0, got 0 and 1"):
+        lib.Ngram(torch.zeros(3), 1, 0)
+    with pytest.raises(ValueError, match="got 2 and 0"):
+        lib.Ngram(torch.zeros(3), 1, 2, strength=0)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_draws_follow_the_softmax(temperature):
+    logits = torch.tensor([0.0, 1.0, -1.0, 2.0])
+    g = torch.Generator().manual_seed(0)
+    drawn = torch.tensor([lib.next_symbol(logits, temperature, g) for _ in range(4000)])
+    share = drawn.bincount(minlength=4) / 4000
+    torch.testing.assert_close(share, (logits / temperature).softmax(-1), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_cold_sample_is_the_largest_each_time(device):
+    torch.manual_seed(0)
+    model = lib.CharModel(6, 8, recurrent=lib.GRU, device=device)
+    prompt = torch.tensor([1, 4, 2], device=device)
+    came = lib.sample(model, prompt, 12, temperature=0)
+    whole = prompt
+    for _ in range(12):  # read everything again for each symbol
+        logits, _ = model(whole[None])
+        whole = torch.cat([whole, logits[0, -1].argmax()[None]])
+    assert torch.equal(came, whole[3:])
+    g = torch.Generator().manual_seed(0)
+    assert torch.equal(came, lib.sample(model, prompt, 12, 1e-6, g))
+
+
+def test_sampling_checks_what_it_gets():
+    model = lib.CharModel(3, 4, device="cpu")
+    with pytest.raises(ValueError, match="temperature must be at least 0, got -1"):
+        lib.sample(model, torch.tensor([0]), 1, temperature=-1)
+    with pytest.raises(ValueError, match=r"a prompt \(P,\) with P >= 1, got \(0,\)"):
+        lib.sample(model, torch.tensor([]), 1)
+
+
+def test_the_model_of_characters_runs_on_our_layers_and_on_torchs():
+    torch.manual_seed(0)
+    ours = lib.CharModel(7, 6, layers=2, recurrent=lib.LSTM, dropout=0.3, device="cpu").eval()
+    theirs = lib.CharModel(7, 6, layers=2, dropout=0.3, device="cpu").eval()
+    theirs.load_state_dict(ours.state_dict())
+    tokens = torch.randint(7, (3, 9), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(tokens)[0], theirs(tokens)[0])
+    assert math.prod(ours(tokens)[0].shape) == 3 * 9 * 7
