@@ -20,15 +20,6 @@ def small_model(seed: int = 0, layers: int = 2) -> CharModel:
     return CharModel(symbols=4, hidden=8, layers=layers, device="cpu")
 
 
-def test_pieces_follow_one_another_and_ask_for_the_next_character():
-    tokens = torch.arange(43)
-    pieces = study.windows(tokens, batch=2, steps=5)
-    X = torch.cat([x for x, _ in pieces], 1)
-    y = torch.cat([y for _, y in pieces], 1)
-    assert torch.equal(X, torch.stack([torch.arange(20), torch.arange(20, 40)]))
-    assert torch.equal(y, X + 1)
-
-
 def test_the_streams_judgement_is_the_cross_entropy_of_the_whole_text():
     model = small_model().eval()
     tokens = TOKENS[:1001]

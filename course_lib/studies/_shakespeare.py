@@ -16,7 +16,7 @@ from ..data import text
 from ..device import pick_device
 from ..optimization import one_cycle
 from ..progress import bar
-from ..rnn import CharModel
+from ..rnn import CharModel, alphabet, encode, log_likelihoods, streams
 from ._fashion_mnist import keep_memory
 from .runner import Experiment
 
@@ -37,29 +37,12 @@ def parts(choosing: bool, device=None) -> tuple[Tensor, Tensor, int]:
         Two texts, int64, shapes (N,) and (M,), and how many different characters there are.
     """
     whole = text("tiny_shakespeare")
-    symbols = sorted(set(whole))
-    number = {c: k for k, c in enumerate(symbols)}
-    tokens = torch.tensor([number[c] for c in whole], device=pick_device(device))
+    symbols = alphabet(whole)
+    tokens = encode(whole, symbols).to(pick_device(device))
     n = int(0.9 * len(tokens))
     if choosing:
         return tokens[: n * 8 // 9], tokens[n * 8 // 9 : n], len(symbols)
     return tokens[:n], tokens[n:], len(symbols)
-
-
-def windows(tokens: Tensor, batch: int, steps: int) -> list[tuple[Tensor, Tensor]]:
-    """Cut a text into ``batch`` streams, and those into pieces that follow one another.
-
-    Args:
-        tokens: shape (N,).
-        batch: streams, B.
-        steps: characters of a piece, T.
-
-    Returns:
-        Pairs of inputs and next characters, (B, T) each; what is left at the end is dropped.
-    """
-    n = (len(tokens) - 1) // batch // steps * steps
-    X, y = (t[: batch * n].view(batch, n) for t in (tokens[:-1], tokens[1:]))
-    return list(zip(X.split(steps, 1), y.split(steps, 1), strict=True))
 
 
 def nats(logits: Tensor, y: Tensor) -> Tensor:
@@ -106,7 +89,7 @@ def train(
         if theirs
         else torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
     )
-    pieces = windows(tokens, batch, steps)
+    pieces = streams(tokens, batch, steps)
     began = time.perf_counter()
     model.train()
     with bar(total=epochs * len(pieces), desc="characters") as shown:
@@ -134,19 +117,14 @@ def judge(model: CharModel, tokens: Tensor) -> dict[str, float]:
     """What the model pays for a text that it has not seen.
 
     Args:
-        model: set to evaluation.
+        model: it is put into eval mode.
         tokens: the text, (M,).
 
     Returns:
         ``stream``: nats a character when the text is read in one go; ``bits``: the same in bits;
         ``windows``: nats when every 256 characters begin without a past, as nanoGPT judges.
     """
-    model.eval()
-    state, total = None, 0.0
-    for X, y in windows(tokens, 1, 1000):
-        logits, state = model(X, state)
-        total += nats(logits, y).item() * y.numel()
-    stream = total / ((len(tokens) - 1) // 1000 * 1000)
+    stream = -log_likelihoods(model, tokens).mean().item()
     n = (len(tokens) - 1) // 256 * 256
     apart = nats(model(tokens[:n].view(-1, 256))[0], tokens[1 : n + 1].view(-1, 256)).item()
     return {"stream": stream, "bits": stream / math.log(2), "windows": apart}
