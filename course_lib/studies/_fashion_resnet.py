@@ -118,12 +118,12 @@ TRIED = [("all", 0.01), ("all", 0.02), ("all", 0.04)]
 TRIED += [("no shortcut", 0.02), ("no augmentation", 0.02), ("no one-cycle", 0.005)]
 CHOSEN = {"lr": 0.02, "epochs": 15}
 AT_SCALE = {
-    "choosing": Experiment(
+    "fashion_choosing": Experiment(
         ablation_run,
         [{"recipe": recipe, "lr": lr, "epochs": 5} for recipe, lr in TRIED],
-        seeds=3,
+        seeds=2,
         times=["train_seconds"],
         at_scale=True,
     ),
-    "resnet": Experiment(resnet_run, [CHOSEN], seeds=3, times=["train_seconds"], at_scale=True),
+    "fashion": Experiment(resnet_run, [CHOSEN], seeds=3, times=["train_seconds"], at_scale=True),
 }
