@@ -173,13 +173,21 @@ def shakespeare_run(
     return judge(model, judging) | {"parameters": size, "train_seconds": seconds}
 
 
-TRIED = [(0.003, 0.3), (0.006, 0.3), (0.006, 0.15)]  # step size, dropout
+TRIED = [0.003, 0.006]  # step sizes
+CHOSEN = {"epochs": 10, "lr": 0.006, "dropout": 0.3}  # the step size by "shakespeare_choosing"
+SHORT = COURSE | CHOSEN | {"epochs": 5, "choosing": True}
 AT_SCALE = {
     "shakespeare_choosing": Experiment(
         shakespeare_run,
-        [COURSE | {"epochs": 5, "lr": lr, "dropout": p, "choosing": True} for lr, p in TRIED],
+        [SHORT | {"lr": lr} for lr in TRIED],
         seeds=1,
         times=["train_seconds"],
         at_scale=True,
+    ),
+    "char_rnn": Experiment(
+        shakespeare_run, [CHAR_RNN], seeds=1, times=["train_seconds"], at_scale=True
+    ),
+    "shakespeare": Experiment(
+        shakespeare_run, [COURSE | CHOSEN], seeds=2, times=["train_seconds"], at_scale=True
     ),
 }
