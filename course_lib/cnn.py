@@ -322,13 +322,14 @@ def _check_conv(
             "x[None] makes a batch of one picture, x[:, None] a channel of grey ones"
         )
     (C_out, C), C_in = weight.shape[:2], x.shape[1]
-    if groups < 1 or C_out % groups or C_in != C * groups:
-        hint = ""
-        if groups == 1 and x.shape[3] == C:
-            hint = "; are the channels last? x.permute(0, 3, 1, 2) puts them first"
+    if groups < 1 or C_out % groups:
+        raise ValueError(f"groups must divide the {C_out} kernels, got {groups} groups")
+    if C_in != C * groups:
+        last = groups == 1 and x.shape[3] == C
+        hint = "; are the channels last? x.permute(0, 3, 1, 2) puts them first" if last else ""
         raise ValueError(
-            f"{groups} groups of {C_out} kernels with {C} channels need groups that divide "
-            f"{C_out} and pictures of {C * groups} channels, got shape {tuple(x.shape)}{hint}"
+            f"kernels of {C} channels in {groups} group{'s' * (groups > 1)} need pictures of "
+            f"{C * groups} channels, got shape {tuple(x.shape)}{hint}"
         )
     if bias is not None and bias.shape != (C_out,):
         raise ValueError(f"expected a bias for each of {C_out} kernels, got {tuple(bias.shape)}")
