@@ -198,8 +198,8 @@ PAD_SAME = Exercise(
         Mistake(
             "rounds down on both sides",
             _bordered(lambda k: ((k - 1) // 2, (k - 1) // 2)),
-            "(k - 1) // 2 on both sides adds only k - 2 zeros where k is even; k - 1 are needed, "
-            "so the end gets the rest",
+            "you put (k - 1) // 2 on both sides, which is only k - 2 zeros where k is even; "
+            "k - 1 are needed, so the end gets the rest",
         ),
         Mistake(
             "gives the extra zeros to the start",

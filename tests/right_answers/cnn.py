@@ -35,10 +35,10 @@ def max_pool2d(x, kernel, stride=None, padding=0):
 
 def conv2d(x, weight, bias, stride, padding, groups):
     # Shifted copies of the picture, one for each tap, and a full kernel with zeros elsewhere.
-    (O, C, kh, kw), G = weight.shape, groups
-    full = torch.zeros(O, C * G, kh, kw)
-    for o in range(O):
-        first = o // (O // G) * C
+    (K, C, kh, kw), G = weight.shape, groups
+    full = torch.zeros(K, C * G, kh, kw)
+    for o in range(K):
+        first = o // (K // G) * C
         full[o, first : first + C] = weight[o]
     x = nn.ZeroPad2d(padding)(x)
     h, w = x.shape[2] - kh + 1, x.shape[3] - kw + 1
