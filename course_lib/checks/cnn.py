@@ -209,8 +209,8 @@ PAD_SAME = Exercise(
         Mistake(
             "swaps the axes",
             lambda image, kh, kw: F.pad(image, (*_ends(kh), *_ends(kw))),
-            "F.pad begins with the last axis: left and right come first, then top and bottom, "
-            "so the columns get what kw asks for",
+            "you swapped the axes: F.pad begins with the last one, left and right, then top and "
+            "bottom, so the columns get what kw asks for",
         ),
         Mistake(
             "puts a whole kernel less one on each side",
@@ -940,7 +940,7 @@ class _Residual:
         return C_in != C_out or stride != 1
 
     def projection(self, C_in: int, C_out: int, stride: int) -> _Conv:
-        return _Conv(C_in, C_out, 1, stride)
+        return _Conv(C_in, C_out, 1, stride, self.has_bias)
 
     def inner(self, x: Tensor) -> Tensor:
         return self.norm2(self.conv2(self.norm1(self.conv1(x)).relu()))
@@ -1169,6 +1169,10 @@ def _patches_without_stride(x: Tensor, weight: Tensor, grad: Tensor, stride: int
     return _to_weight(x[:, :, : h + kh - 1, : w + kw - 1], weight, grad, 1)
 
 
+def _grad_as_a_kernel(x: Tensor, weight: Tensor, grad: Tensor, stride: int) -> Tensor:
+    return F.conv2d(x.transpose(0, 1), grad.transpose(0, 1)).transpose(0, 1)
+
+
 CONV2D_BACKWARD = Exercise(
     number="7.9",
     title="The way back through a convolution",
@@ -1205,6 +1209,12 @@ CONV2D_BACKWARD = Exercise(
             "that begins at (stride * i, stride * j), so that is where its slope goes",
         ),
         Mistake(
+            "slides over grad without the stride",
+            _back(lambda x, w, grad, stride: F.conv_transpose2d(grad, w)),
+            "your grad_x is too small, because you forgot the stride: before a turned kernel "
+            "slides over it, grad needs stride - 1 zeros between its entries",
+        ),
+        Mistake(
             "swaps the channels in grad_x",
             _back(lambda x, w, *rest: _to_input(x, w.transpose(0, 1), *rest)),
             "in grad_x you swapped input and output channels; the sum goes over the output "
@@ -1215,6 +1225,12 @@ CONV2D_BACKWARD = Exercise(
             _back(to_weight=_patches_without_stride),
             "in grad_weight you took patches that lie side by side; the output (i, j) saw the "
             "patch that begins at (stride * i, stride * j)",
+        ),
+        Mistake(
+            "slides grad over x without the stride",
+            _back(to_weight=_grad_as_a_kernel),
+            "your grad_weight is too large, because you forgot the stride: as a kernel on x, grad "
+            "has its entries `stride` apart, as with a dilation",
         ),
         Mistake(
             "flips grad_weight",
