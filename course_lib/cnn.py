@@ -209,7 +209,15 @@ def conv2d_loops_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of :func:`conv2d_loops`, one output pixel after the other.
 
-    Args, returns and errors: as in :func:`conv2d_backward`.
+    Args:
+        grad: slope of the loss in each output, shape (B, C_out, H_out, W_out).
+        x, weight, stride, padding, dilation, groups: what :func:`conv2d_loops` was given.
+
+    Returns:
+        Slopes in ``x``, in ``weight`` and in the bias, each of its shape.
+
+    Raises:
+        ValueError: when the shapes do not fit.
     """
     size = _check_conv(x, weight, None, stride, padding, dilation, groups)
     _check_grad(grad, (len(x), len(weight), *size))
@@ -373,7 +381,14 @@ def avg_pool2d(
 ) -> Tensor:
     """The mean of each window, channel by channel; zeros of the padding count.
 
-    Args, returns and errors: as in :func:`max_pool2d`.
+    Args:
+        x, kernel_size, stride, padding: as in :func:`max_pool2d`.
+
+    Returns:
+        Shape (B, C, H_out, W_out). Rows and columns that fill no window are dropped.
+
+    Raises:
+        ValueError: for another shape, too much padding, or when no window fits.
 
     Example:
         >>> avg_pool2d(torch.tensor([[[[1.0, 4.0, 2.0, 3.0]]]]), (1, 2))
