@@ -67,6 +67,17 @@ def test_scattered_digits_lose_nothing():
     assert not torch.equal(moved, X)
 
 
+def test_centring_undoes_the_scattering():
+    point = torch.zeros(1, 1, 9, 9)
+    point[..., 1, 6], point[..., 2, 6] = 3, 1  # the mass is at row 1.25, column 6
+    centred = study.centre(point)
+    assert centred[..., 4, 4].item() == 3 and centred[..., 5, 4].item() == 1
+    X, _ = study.split_digits(0, 50, 16, "cpu")["train"]
+    scattered = study.centre(study.scatter(X, torch.Generator().manual_seed(0)))
+    assert torch.equal(scattered, study.centre(X))
+    assert torch.allclose(scattered.sum((1, 2, 3)), X.sum((1, 2, 3)))
+
+
 def test_the_parts_share_no_picture_and_fewer_are_the_first_of_more():
     few, many = (study.split_digits(3, n, device="cpu") for n in (20, 1000))
     assert torch.equal(few["train"][0], many["train"][0][:20])
