@@ -387,7 +387,7 @@ BPTT = Exercise(
         Mistake(
             "returns the slope of the weight alone",
             lambda x, w, y: _bptt()(x, w, y)[1],
-            "you returned grad_w alone; return deltas, grad_w",
+            "you returned grad_w alone; return two values: deltas, grad_w",
         ),
     ],
 )
@@ -466,13 +466,13 @@ TRUNCATED_LOSS = Exercise(
             "cuts a step early",
             _truncated(border=lambda t, k: (t + 1) % k == 0),
             "your borders lie a step early: the first chunk has k - 1 steps; with t from 0, "
-            "detach before the steps k, 2k, ...",
+            "detach before step k, then every k steps",
         ),
         Mistake(
             "cuts a step late",
             _truncated(border=lambda t, k: t > 1 and (t - 1) % k == 0),
             "your borders lie a step late: the first chunk has k + 1 steps; with t from 0, "
-            "detach before the steps k, 2k, ...",
+            "detach before step k, then every k steps",
         ),
         Mistake(
             "detaches before the loss",
@@ -704,7 +704,7 @@ LSTM_CELL = Exercise(
         Mistake(
             "bends the candidate by the sigmoid",
             _cell_with(gates=lambda self, z: torch.sigmoid(z).chunk(4, -1)),
-            "you applied the sigmoid to the candidate g, so c can only grow; gates lie between 0 "
+            "you applied the sigmoid to the candidate g, so nothing is ever taken off c; gates lie between 0 "
             "and 1, but g is a value and has tanh",
         ),
         Mistake(
@@ -884,7 +884,7 @@ GRU_STEP = Exercise(
         Mistake(
             "uses the update gate the wrong way round",
             _gru(mix=lambda z, r, n, h: z * n + (1 - z) * h),
-            "you used the update gate the wrong way round, as the first paper writes it; in torch "
+            "you used the update gate the wrong way round, as some papers do; in torch "
             "z says how much of the old state is kept: (1 - z) * n + z * h",
         ),
         Mistake(
