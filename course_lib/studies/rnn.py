@@ -148,7 +148,7 @@ def reach_run(
     kind: str,
     forget: float | None,
     device=None,
-    steps: int = 1200,
+    steps: int = 800,
     batch: int = 32,
     hidden: int = 32,
 ) -> dict[str, float]:
@@ -690,7 +690,7 @@ EXPERIMENTS = {
     "ngrams": Experiment(ngram_run, [{"order": n} for n in range(1, 9)], seeds=1),
     "chars": Experiment(
         chars_run,
-        [{"kind": "LSTM", "epochs": 1}, *({"kind": kind, "epochs": 20} for kind in KINDS)],
+        [{"kind": "LSTM", "epochs": 1}, *({"kind": kind, "epochs": 15} for kind in KINDS)],
         seeds=5,
     ),
 }
