@@ -102,7 +102,7 @@ def fit(
 # with that bias.
 
 SYMBOLS = 8  # of the copy task; one is read, and written down after the delay
-RATES = {"RNN": (0.01, 0.003), "GRU": (0.01, 0.03), "LSTM": (0.01, 0.03)}  # the best two of three
+RATES = {"RNN": 0.01, "GRU": 0.03, "LSTM": 0.01}  # best of 0.003, 0.01, 0.03 with seed 100
 SOLVED = 0.95  # accuracy on validation sequences at which training stops
 
 
@@ -154,8 +154,7 @@ def reach_run(
 ) -> dict[str, float]:
     """Train a net on a task of one length; new sequences in each step, none seen twice.
 
-    Two learning rates are tried, unless the first one solves the task. Training stops when 95 % of
-    500 validation sequences are right, looked at every hundred steps.
+    Training stops when 95 % of 500 validation sequences are right, looked at every hundred steps.
 
     Args:
         seed: of the first weights and of the sequences.
@@ -164,34 +163,28 @@ def reach_run(
         kind: ``"RNN"``, ``"GRU"`` or ``"LSTM"``.
         forget: first bias of the forget gates, None for torch's.
         device: where to compute; None chooses.
-        steps: of Adam, at most, at each rate.
+        steps: of Adam, at most.
         batch: sequences a step.
         hidden: units.
 
     Returns:
-        ``accuracy`` on 1,000 other sequences of the net that is better on the validation ones,
-        its ``rate``, and the ``steps`` it took.
+        ``accuracy`` on 1,000 other sequences, and the ``steps`` taken.
     """
     device, first = pick_device(device), 100_000 * (seed + 1)
     X_valid, y_valid = draw(task, 500, length, first - 1, device)
-    best = (-1.0, 0.0, 0.0, 0.0)
-    for rate in RATES[kind]:
-        net = Reader(kind, task_sizes(task, hidden), seed, forget).to(device)
-        optimizer = torch.optim.Adam(net.parameters(), rate)
-        for t in range(1, steps + 1):
-            X, y = draw(task, batch, length, first + t, device)
-            descend(net, optimizer, loss_of(task, net(X)[0][:, -1], y))
-            if t % 100 == 0:
-                with torch.no_grad():
-                    right = accuracy(task, net(X_valid)[0][:, -1], y_valid)
-                if right >= SOLVED:
-                    break
-        X, y = draw(task, 1000, length, first - 2, device)
-        with torch.no_grad():
-            best = max(best, (right, accuracy(task, net(X)[0][:, -1], y), rate, float(t)))
-        if right >= SOLVED:
-            break
-    return dict(zip(("accuracy", "rate", "steps"), best[1:], strict=True))
+    net = Reader(kind, task_sizes(task, hidden), seed, forget).to(device)
+    optimizer = torch.optim.Adam(net.parameters(), RATES[kind])
+    for t in range(1, steps + 1):
+        X, y = draw(task, batch, length, first + t, device)
+        descend(net, optimizer, loss_of(task, net(X)[0][:, -1], y))
+        if t % 100 == 0:
+            with torch.no_grad():
+                right = accuracy(task, net(X_valid)[0][:, -1], y_valid)
+            if right >= SOLVED:
+                break
+    X, y = draw(task, 1000, length, first - 2, device)
+    with torch.no_grad():
+        return {"accuracy": accuracy(task, net(X)[0][:, -1], y), "steps": float(t)}
 
 
 # ---- 09.3: the gradient by distance
