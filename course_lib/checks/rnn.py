@@ -1595,22 +1595,10 @@ TRAIN = Exercise(
             "first of the next; every pass reads each sequence from h = 0",
         ),
         Mistake(
-            "goes back into the pass before",
-            _through_all_passes,
-            "your state was never detached or set back, so backward() walks into the pass before, "
-            "which is gone; every pass reads each sequence from h = 0",
-        ),
-        Mistake(
             "forgets to clear the gradients",
             _descent(keep=True),
             "your first step is right and the next are not: backward() adds to .grad, so the old "
             "gradient is still in it; clear it before each step",
-        ),
-        Mistake(
-            "forgets batch_first",
-            _over_the_batch,
-            "you walked along axis 0, which counts the sequences; time is axis 1, so step t reads "
-            "x[:, t]",
         ),
         Mistake(
             "does not clip",
@@ -1684,6 +1672,18 @@ TRAIN = Exercise(
             lambda x, y, w, *rest: _outputs(_descent()(x, y, w, *rest), x),
             "you returned what the net says; return its three weights, and what it says will be "
             "computed from them",
+        ),
+        Mistake(
+            "goes back into the pass before",
+            _through_all_passes,
+            "your state was never detached or set back, so backward() walks into the pass before, "
+            "which is gone; every pass reads each sequence from h = 0",
+        ),
+        Mistake(
+            "forgets batch_first",
+            _over_the_batch,
+            "you walked along axis 0, which counts the sequences; time is axis 1, so step t reads "
+            "x[:, t]",
         ),
     ],
 )
