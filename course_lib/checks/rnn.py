@@ -233,6 +233,12 @@ UNROLL = Exercise(
             "are the units: h @ W_hh.T",
         ),
         Mistake(
+            "multiplies from the left",
+            _unrolled(lambda x, h, W_ih, W_hh, b: torch.tanh(W_ih @ x + W_hh @ h + b)),
+            "you multiplied W @ x, which is meant for a single column; in a batch each example is "
+            "a row, so write x @ W.T",
+        ),
+        Mistake(
             "leaves out the bias",
             _unrolled(lambda x, h, W_ih, W_hh, b: torch.tanh(x @ W_ih.T + h @ W_hh.T)),
             "you left out the bias b; add it inside the tanh",
@@ -432,6 +438,11 @@ def _chunks(costs: list[Tensor], k: int) -> list[Tensor]:
     return [torch.stack(costs[i : i + k]) for i in range(0, len(costs), k)]
 
 
+def _single(args: tuple, value: Any) -> Any:
+    """A tensor of one entry counts as its number: states often have shape (1,)."""
+    return value.sum() if isinstance(value, Tensor) and value.numel() == 1 else value
+
+
 TRUNCATED_LOSS = Exercise(
     number="9.4",
     title="Remember the value, forget the way",
@@ -440,7 +451,7 @@ TRUNCATED_LOSS = Exercise(
     minutes=20,
     reference=_truncated(),
     tests=[
-        Test("is the mean loss of the whole sequence", _chunked, 1),
+        Test("is the mean loss of the whole sequence", lambda g: _chunked(g)[:1], 1, _single),
         Test("lets no gradient cross a border", _chunked, 3, probe=gradient),
     ],
     mistakes=[
@@ -594,7 +605,9 @@ def _ran(
     """A program: a cell with known weights, an input x, states h and c, some lines."""
 
     def cases(g: Generator) -> list[tuple]:
-        biases = [_flat(_signed(g, 0.3, 0.9, 4 * H)) if biased else f"torch.zeros({4 * H})"] * 2
+        biases = [_flat(_signed(g, 0.3, 0.9, 4 * H)) for _ in range(2)]
+        if not biased:
+            biases = [f"torch.zeros({4 * H})"] * 2
         made = [
             "import torch",
             f"cell = LSTMCell({D}, {H})",
@@ -1531,6 +1544,20 @@ def _over_the_batch(x: Tensor, y: Tensor, w: Tensor, lr: float, limit: float, st
     return w.detach()
 
 
+def _through_all_passes(
+    x: Tensor, y: Tensor, w: Tensor, lr: float, limit: float, steps: int
+) -> Tensor:
+    """The state goes on with its history, so the second pass leads back into the first."""
+    w, h = w.clone().requires_grad_(), torch.zeros(len(x))
+    for _ in range(steps):
+        for x_t in x.T:
+            h = torch.tanh(w[0] * h + w[1] * x_t)
+        (w[2] * h - y).square().mean().backward()
+        w.data -= lr * w.grad * min(1.0, limit / w.grad.norm().item())
+        w.grad = None
+    return w.detach()
+
+
 def _in_place(x: Tensor, y: Tensor, w: Tensor, *rest: Any) -> Tensor:
     return w.copy_(_descent()(x, y, w, *rest))
 
@@ -1572,12 +1599,6 @@ TRAIN = Exercise(
             _descent(keep=True),
             "your first step is right and the next are not: backward() adds to .grad, so the old "
             "gradient is still in it; clear it before each step",
-        ),
-        Mistake(
-            "forgets batch_first",
-            _over_the_batch,
-            "you walked along axis 0, which counts the sequences; time is axis 1, so step t reads "
-            "x[:, t]",
         ),
         Mistake(
             "does not clip",
@@ -1651,6 +1672,18 @@ TRAIN = Exercise(
             lambda x, y, w, *rest: _outputs(_descent()(x, y, w, *rest), x),
             "you returned what the net says; return its three weights, and what it says will be "
             "computed from them",
+        ),
+        Mistake(
+            "goes back into the pass before",
+            _through_all_passes,
+            "your state was never detached or set back, so backward() walks into the pass before, "
+            "which is gone; every pass reads each sequence from h = 0",
+        ),
+        Mistake(
+            "forgets batch_first",
+            _over_the_batch,
+            "you walked along axis 0, which counts the sequences; time is axis 1, so step t reads "
+            "x[:, t]",
         ),
     ],
 )
