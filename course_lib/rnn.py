@@ -82,7 +82,15 @@ def lstm_cell(x, state, W_ih, W_hh, b_ih, b_hh) -> tuple[Tensor, Tensor]:
 
 
 def lstm_gates(z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """What an LSTM does with its four sums z = (i, f, g, o), shape (B, 4H), and c, shape (B, H)."""
+    """What an LSTM does with its four sums.
+
+    Args:
+        z: the sums of i, f, g, o side by side, shape (B, 4H).
+        c: cell state before this step, shape (B, H).
+
+    Returns:
+        ``(h, c)`` after it, each of shape (B, H).
+    """
     H = c.shape[-1]
     i_f, g, o = z.split([2 * H, H, H], -1)
     i, f = i_f.sigmoid().chunk(2, -1)  # (B, H) each
@@ -116,7 +124,16 @@ def gru_cell(x, h, W_ih, W_hh, b_ih, b_hh) -> Tensor:
 
 
 def gru_gates(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
-    """What a GRU does with the sums a of the input and b of the state, (B, 3H), and h, (B, H)."""
+    """What a GRU does with the sums of r, z, n: those of the input and those of the state.
+
+    Args:
+        a: ``W_ih x + b_ih``, shape (B, 3H).
+        b: ``W_hh h + b_hh``, shape (B, 3H).
+        h: state before this step, shape (B, H).
+
+    Returns:
+        The state after it, shape (B, H).
+    """
     H = h.shape[-1]
     rz = (a[..., : 2 * H] + b[..., : 2 * H]).sigmoid()  # both gates at once
     r, z = rz.chunk(2, -1)
