@@ -88,6 +88,12 @@ OUTPUT_SIZE = Exercise(
             "so add 1 at the end",
         ),
         Mistake(
+            "takes the gaps for the width",
+            _size_of(lambda n, k, p, d: n + 2 * p - d * (k - 1)),
+            "you took dilation * (kernel - 1) for the width of the window; that is the way from "
+            "its first tap to its last, and the window is 1 wider",
+        ),
+        Mistake(
             "adds 1 before it divides",
             _size_of(_room, lambda room, stride: (room + 1) // stride),
             "you added 1 before dividing by the stride; the first place needs no step, so divide "
@@ -447,6 +453,12 @@ MAX_POOL2D = Exercise(
             "so round the number of steps down",
         ),
         Mistake(
+            "begins at zero",
+            _windows(lambda windows: windows.amax((-2, -1)).clamp(min=0)),
+            "your largest entry so far begins at 0, so negative numbers never win; begin at "
+            "-math.inf, or take .max() of the window",
+        ),
+        Mistake(
             "pads one side",
             _windows(border=lambda p: (p, 0, p, 0)),
             "you padded above and to the left only; the padding goes on all four sides",
@@ -569,6 +581,18 @@ CONV2D = Exercise(
             _no_groups,
             "you gave all channels to every kernel; in groups, a kernel has weights for C / groups "
             "channels only: cut x and weight into groups, convolve each pair, join the results",
+        ),
+        Mistake(
+            "deals the channels out",
+            lambda x, weight, bias, stride, padding, groups: torch.cat(
+                [
+                    F.conv2d(x[:, o % groups :: groups], w[None], b[None], stride, padding)
+                    for o, (w, b) in enumerate(zip(weight, bias, strict=True))
+                ],
+                1,
+            ),
+            "you dealt the channels out in turn; a group has neighbouring channels: "
+            "x.chunk(groups, 1)",
         ),
         Mistake(
             "looks at the first group only",
@@ -738,6 +762,15 @@ CONV_COST = Exercise(
             "for every input channel that it sees",
         ),
         Mistake(
+            "takes the output for the input",
+            lambda i, o, k, G, H, W: (
+                _cost()(i, o, k, G, H, W)[0],
+                _cost()(i, o, k, G, H - k + 1, W - k + 1)[1],
+            ),
+            "you took H and W for the size of the input; they are the output's, so there are H * W "
+            "places",
+        ),
+        Mistake(
             "multiplies the biases too",
             _cost(work=lambda weights, biases, H, W: (weights + biases) * H * W),
             "you counted the biases among the multiplications; they are only added",
@@ -789,6 +822,21 @@ def _from_behind(layers: tuple) -> int:
     return size
 
 
+def _dilation_lasts(layers: tuple) -> int:
+    size, jump = 1, 1
+    for kernel, stride, dilation in layers:
+        size, jump = size + dilation * (kernel - 1) * jump, jump * stride * dilation
+    return size
+
+
+def _without_gaps(layers: tuple) -> int:
+    """The pixels that count, one by one; those that no tap meets are left out."""
+    seen = {0}
+    for kernel, stride, dilation in reversed(layers):
+        seen = {place * stride + dilation * tap for place in seen for tap in range(kernel)}
+    return len(seen)
+
+
 def _grown(
     wider: Callable[..., int] = lambda k, d, jump: d * (k - 1) * jump,
     step: Callable[[int, int], int] = lambda jump, stride: jump * stride,
@@ -818,7 +866,10 @@ RECEPTIVE_FIELD = Exercise(
     tests=[
         Test("adds up layers without stride", _stack((1, 1, 1), (1, 1, 1))),
         Test("widens what follows a stride", _stack((2, 3, 2), (1, 1, 1)), 2),
-        Test("widens dilated kernels", _stack((2, 1, 2), (1, 3, 2))),
+        Test(
+            "widens dilated kernels",
+            lambda g: [*_stack((2, 1, 2), (1, 3, 2))(g), (((_some(g, 2, 5), 1, 3),),)],
+        ),
     ],
     mistakes=[
         Mistake(
@@ -875,6 +926,18 @@ RECEPTIVE_FIELD = Exercise(
             "so it spans dilation * (kernel - 1) gaps",
         ),
         Mistake(
+            "leaves out the gaps",
+            _without_gaps,
+            "you counted only the pixels that a tap meets; the field reaches from the first of "
+            "them to the last, with the gaps between",
+        ),
+        Mistake(
+            "lets the dilation last",
+            _dilation_lasts,
+            "you multiplied the jump by the dilation; a dilation spreads the taps of its own layer "
+            "only, the jump grows with the strides",
+        ),
+        Mistake(
             "goes from behind",
             lambda layers: _grown()(layers[::-1]),
             "you went through the layers from the last to the first, but with the rule for going "
@@ -898,6 +961,19 @@ class _Conv:
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight, self.bias, self.stride, self.weight.shape[-1] // 2)
+
+
+class _NormedConv(_Conv):
+    """With a norm behind it."""
+
+    def __init__(self, C_in: int, C_out: int, size: int, stride: int) -> None:
+        super().__init__(C_in, C_out, size, stride)
+        self.scale, self.shift = torch.empty(C_out), torch.empty(C_out)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        C = len(self.scale)
+        y = super().__call__(x)
+        return F.batch_norm(y, torch.zeros(C), torch.ones(C), self.scale, self.shift)
 
 
 class _Norm:
@@ -969,7 +1045,8 @@ def _made(g: Generator, size: tuple[int, ...], k: int, m: int) -> list[str]:
         "import torch",
         f"block = Residual{size}.eval()",
         "fill = lambda p, k: p.data.copy_(torch.sin(1 + k * torch.arange(p.numel())).view_as(p))",
-        f"for p in block.parameters(): fill(p, {k})",
+        f"[fill(p, {k}) for p in block.parameters()]",
+        f"fill(block.norm2.weight, {m})",
         f"fill(block.conv2.weight, {m})",
         f"x = torch.tensor({picture}).view(1, {size[0]}, 3, 3) / 4",
     ]
@@ -1050,6 +1127,13 @@ RESIDUAL = Exercise(
             "you left out norm2; it follows conv2, before the sum",
         ),
         Mistake(
+            "uses the first norm twice",
+            _block_with(
+                inner=lambda self, x: self.norm1(self.conv2(self.norm1(self.conv1(x)).relu()))
+            ),
+            "you used norm1 twice; norm2 follows conv2, with weights and statistics of its own",
+        ),
+        Mistake(
             "normalises after the sum",
             _block_with(
                 __call__=lambda self, x: self.norm2(
@@ -1082,6 +1166,14 @@ RESIDUAL = Exercise(
             _block_with(projection=lambda self, C_in, C_out, stride: _Conv(C_in, C_out, 1)),
             "your projection has no stride, so it keeps the large picture; it takes the stride of "
             "conv1",
+        ),
+        Mistake(
+            "normalises the projection",
+            _block_with(
+                projection=lambda self, *sizes: _NormedConv(sizes[0], sizes[1], 1, sizes[2])
+            ),
+            "you put a norm behind the projection, as many do; here the shortcut is the 1 x 1 "
+            "convolution alone",
         ),
         Mistake(
             "takes the stride in the second convolution",
@@ -1279,7 +1371,7 @@ BARS = (  # three pixels in a row, upright where y is 1, at a place drawn at ran
     "a, b = (torch.randint(n, ({B},), generator=g) for n in (4, 6)); "
     "rows = [torch.where(y == 1, a + d, b) for d in range(3)]; "
     "columns = [torch.where(y == 1, b, a + d) for d in range(3)]; "
-    "for i, j in zip(rows, columns): X[range({B}), 0, i, j] += 1"
+    "X[torch.arange({B})[:, None], 0, torch.stack(rows, 1), torch.stack(columns, 1)] += 1"
 )
 START = (
     "W1 = 0.4 * torch.randn({C}, 1, 3, 3, generator=g); b1 = {b1}; "
@@ -1466,6 +1558,11 @@ TRAIN_CNN = Exercise(
             _descent(keep=1.0),
             "your first step is right and the next are not: backward() adds to .grad, "
             "so clear the gradients before each step",
+        ),
+        Mistake(
+            "takes one step",
+            lambda X, y, W1, b1, W2, b2, lr, steps: _descent()(X, y, W1, b1, W2, b2, lr, 1),
+            "you took a single step; repeat it `steps` times, from the new weights each time",
         ),
         Mistake(
             "goes uphill",

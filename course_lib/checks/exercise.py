@@ -52,6 +52,10 @@ NUMBER_WITHIN = (
 NUMBER_OUTSIDE = (
     "an operation of yours gave a plain number; each of its results must be an object of your class"
 )
+NONE_ON_THE_RIGHT = (
+    "one side is None: a function without `return`, or the .grad of a tensor that is no leaf; "
+    "after an update use (w - lr * g).detach().requires_grad_()"
+)
 NO_RETURN = "a function or method returned None where something was needed; is a `return` missing?"
 ADDS_TO_NONE = "what you add to with += is None; let it start at a number, 0.0"
 TOO_DEEP = (
@@ -101,7 +105,10 @@ TRANSLATIONS = (
     ),
     (r"raised .*'(int|float)' object has no attribute", NUMBER_WITHIN),
     (r"fails: '(int|float)' object has no attribute", NUMBER_OUTSIDE),
+    (r"before Module.__init__", "call super().__init__() in the first line of your __init__"),
+    (r"does not support bool", "turn True and False into numbers first, with .int()"),
     (r"for \+=: 'NoneType'", ADDS_TO_NONE),
+    (r"for [-+*/]: .*'(float|Tensor)' and 'NoneType'", NONE_ON_THE_RIGHT),
     (r"'NoneType'", NO_RETURN),
     (r"for [-+*/]: '(int|float)' and", NUMBER_ON_THE_LEFT),
 )

@@ -227,6 +227,22 @@ UNROLL = Exercise(
             "you used the sigmoid, whose values are all positive; this net has tanh",
         ),
         Mistake(
+            "forgets both transposes",
+            _unrolled(lambda x, h, W_ih, W_hh, b: torch.tanh(x @ W_ih + h @ W_hh + b)),
+            "you left out both transposes; D equals H here, so no shape complains: x @ W_ih.T and "
+            "h @ W_hh.T",
+        ),
+        Mistake(
+            "reshapes in place of swapping",
+            _unrolled(
+                finish=lambda states: torch.stack(states[1:]).reshape(
+                    len(states[0]), -1, states[0].shape[1]
+                )
+            ),
+            "you reshaped (T, B, H) into (B, T, H), which mixes the sequences; reshaping never "
+            "swaps axes: torch.stack(states, 1)",
+        ),
+        Mistake(
             "forgets the transpose of the recurrent weights",
             _unrolled(lambda x, h, W_ih, W_hh, b: torch.tanh(x @ W_ih.T + h @ W_hh + b)),
             "you multiplied h @ W_hh; the matrix is square, so no shape complains, but its rows "
@@ -307,6 +323,30 @@ def _bptt(
     return bptt
 
 
+def _states(x: Tensor, w: float) -> Tensor:
+    h = [0.0]
+    for x_t in x.tolist():
+        h.append(math.tanh(w * h[-1] + x_t))
+    return torch.tensor(h[1:])
+
+
+def _by_the_sums(x: Tensor, w: float, y: float) -> tuple[Tensor, Tensor]:
+    deltas, grad_w = _bptt()(x, w, y)
+    return deltas * (1 - _states(x, w) ** 2), grad_w
+
+
+def _slope_of(i: int) -> Callable[[tuple, Any], Tensor]:
+    """One of the two, whether it came as a tensor, a list or numbers."""
+
+    def observe(args: tuple, value: Any) -> Tensor:
+        given = parts(value, *SLOPES)[i]
+        if i == 0:
+            return numbers(SLOPES[i], given, (len(args[0]),))
+        return numbers(SLOPES[i], _single(args, given), ())
+
+    return observe
+
+
 BPTT = Exercise(
     number="9.3",
     title="Back through time",
@@ -315,8 +355,8 @@ BPTT = Exercise(
     minutes=25,
     reference=_slopes_by_autograd,
     tests=[
-        Test("follows the error back to every state", _short_series, 2, part(0, *SLOPES)),
-        Test("adds up what every step says of w", _short_series, 2, part(1, *SLOPES)),
+        Test("follows the error back to every state", _short_series, 2, _slope_of(0)),
+        Test("adds up what every step says of w", _short_series, 2, _slope_of(1)),
     ],
     mistakes=[
         Mistake(
@@ -332,6 +372,21 @@ BPTT = Exercise(
             ),
             "your gradient ends at the last state, as if the one before were a constant; hand "
             "delta on to the step before, times the slope and w",
+        ),
+        Mistake(
+            "stops before the tanh",
+            lambda x, w, y: _by_the_sums(x, w, y),
+            "your deltas are the slopes by the sums inside the tanh; delta_t is the slope by h_t "
+            "itself, and the last one is h_T - y",
+        ),
+        Mistake(
+            "forgets the slope of tanh in grad_w",
+            lambda x, w, y: (
+                _bptt()(x, w, y)[0],
+                sum(_bptt()(x, w, y)[0][1:] * _states(x, w)[:-1]),
+            ),
+            "your deltas are right, but in grad_w the slope of tanh is missing: each term is "
+            "delta_t (1 - h_t²) h_{t-1}",
         ),
         Mistake(
             "forgets the slope of tanh",
@@ -484,6 +539,12 @@ TRUNCATED_LOSS = Exercise(
             _truncated(border=lambda t, k: t > 1 and (t - 1) % k == 0),
             "your borders lie a step late: the first chunk has k + 1 steps; with t from 0, "
             "detach before step k, then every k steps",
+        ),
+        Mistake(
+            "cuts after the first step",
+            _truncated(border=lambda t, k: (t - 1) % k == 0),
+            "your first chunk has one step: `t % k == 0` is true at t = 0, and you detach after "
+            "that step; detach before it, or after it where (t + 1) % k == 0",
         ),
         Mistake(
             "detaches before the loss",
@@ -640,7 +701,7 @@ LSTM_CELL = Exercise(
     minutes=40,
     reference=_TorchCell,
     tests=[
-        Test("updates c and shows it as h", _ran("new_h, new_c", STEP), 3, probe=program),
+        Test("updates c and shows it as h", _ran("new_h, new_c, h, c", STEP), 3, probe=program),
         Test(
             "keeps its units apart, and learns through two steps",
             _ran(
@@ -659,7 +720,8 @@ LSTM_CELL = Exercise(
         Test(
             "has torch's parameters, small weights and open forget gates",
             _new(
-                "names, bias, max(w) <= 0.5, min(w) >= -0.5, min(w) < 0 < max(w)",
+                "names, bias, max(w) <= 0.5, min(w) >= -0.5, min(w) < 0, max(w) > 0, "
+                "max(abs(v) for v in w) > 0.25",
                 "names = sorted(name for name, p in cell.named_parameters())",
                 "bias = (cell.bias_ih + cell.bias_hh).tolist()",
                 "w = torch.cat([cell.weight_ih, cell.weight_hh], 1).flatten().tolist()",
@@ -725,6 +787,12 @@ LSTM_CELL = Exercise(
             "your cell never forgets: the old c is multiplied by the forget gate, f * c + i * g",
         ),
         Mistake(
+            "writes into the given state",
+            _cell_with(keep=lambda self, i, f, g, c: c.mul_(f).add_(i * g)),
+            "you changed the given c in place (*= and += do); the caller still needs it: make a "
+            "new one, c = f * c + i * g",
+        ),
+        Mistake(
             "forgets what it should keep",
             _cell_with(keep=lambda self, i, f, g, c: (1 - f) * c + i * g),
             "you multiplied the old c by 1 - f; the forget gate says how much is *kept*: "
@@ -779,6 +847,12 @@ LSTM_CELL = Exercise(
             _cell_with(first_bias=lambda self, H: torch.cat([torch.ones(H), torch.zeros(3 * H)])),
             "you opened the input gates; the forget gates are the second part of the four, rows "
             "H to 2H",
+        ),
+        Mistake(
+            "draws positive weights",
+            _cell_with(drawn=lambda self, rows, columns, H: torch.rand(rows, columns) / H**0.5),
+            "your weights are all positive, for torch.rand gives numbers from 0 to 1; stretch them "
+            "first: 2 * torch.rand(...) - 1",
         ),
         Mistake(
             "starts from zero weights",
@@ -928,6 +1002,7 @@ def _texts(g: Generator) -> list[tuple]:
         lengths = torch.tensor([1, longer])[torch.randperm(2, generator=g)]
         real = torch.arange(3) < lengths[:, None]
         y = torch.randint(0, 2, (2, 3), generator=g) * real
+        y[:, 0] = torch.tensor([0, 1])  # a real 0, and a 1
         cases.append((_signed(g, 0.3, 2.5, 2, 3, 2), y, lengths))
     return cases
 
@@ -984,6 +1059,12 @@ BITS = Exercise(
             _bits(mean=lambda costs, real: costs.mean()),
             "you counted the padding too, places that hold no character; average where t is "
             "smaller than the length of the row",
+        ),
+        Mistake(
+            "takes every zero for padding",
+            _bits(real=lambda y, lengths: y != 0),
+            "you left out every symbol 0, as ignore_index=0 does; 0 is a symbol too, and only the "
+            "lengths say where the padding begins",
         ),
         Mistake(
             "divides by all places",
@@ -1633,6 +1714,12 @@ TRAIN = Exercise(
             "leaves out the learning rate",
             _descent(rate=_one),
             "you subtracted the whole gradient; multiply it by lr",
+        ),
+        Mistake(
+            "halves the loss",
+            _descent(scale=lambda B: 0.5),
+            "your gradient is half as long as it should be: this loss is the mean square, without "
+            "the half of Exercise 9.3",
         ),
         Mistake(
             "sums the loss",
