@@ -453,7 +453,7 @@ def receptive_field(layers: Sequence[Sequence[int]]) -> list[tuple[int, int, int
 
 
 def lenet(channels: int = 1, size: int = 28, classes: int = 10, device=None) -> nn.Sequential:
-    """LeNet-5 with the parts that later work put in: ReLU and max pooling.
+    """LeNet-5 with ReLU, max pooling, and padding in both convolutions.
 
     Args:
         channels: of the picture.
