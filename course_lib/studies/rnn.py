@@ -497,7 +497,7 @@ CONTEXTS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100)
 def book() -> tuple[list[str], list[str]]:
     """This book's prose in three pieces, from all of its chapters.
 
-    Of every ten stretches of 2,445 characters eight go to the first piece, one to each other.
+    Of every ten stretches of 2,444 characters eight go to the first piece, one to each other.
 
     Returns:
         The pieces to train, to choose and to test; and all symbols.
