@@ -16,7 +16,7 @@ from ..data import text
 from ..device import pick_device
 from ..optimization import one_cycle
 from ..progress import bar
-from ..rnn import CharModel, alphabet, encode, log_likelihoods, streams
+from ..rnn import CharModel, Ngram, alphabet, encode, log_likelihoods, streams
 from ._fashion_mnist import keep_memory
 from .runner import Experiment
 
@@ -173,8 +173,29 @@ def shakespeare_run(
     return judge(model, judging) | {"parameters": size, "train_seconds": seconds}
 
 
+def counting_run(
+    seed: int, n: int, strength: float, choosing: bool = False, device=None
+) -> dict[str, float]:
+    """An n-gram on tiny Shakespeare, judged as the networks are.
+
+    Args:
+        seed: changes nothing; counting draws no numbers.
+        n: order, as :class:`Ngram` takes it.
+        strength: of the smoothing, as :class:`Ngram` takes it.
+        choosing: judge on a part of the training text, held out.
+        device: it counts on the CPU, whatever is asked for.
+
+    Returns:
+        ``stream``: nats a character; ``bits``: the same in bits.
+    """
+    learned, judging, symbols = parts(choosing, "cpu")
+    stream = -Ngram(learned, symbols, n, strength).log_likelihoods(judging).mean().item()
+    return {"stream": stream, "bits": stream / math.log(2)}
+
+
 TRIED = [0.003, 0.006]  # step sizes
 CHOSEN = {"epochs": 10, "lr": 0.006, "dropout": 0.3}  # the step size by "shakespeare_choosing"
+COUNTED = {"n": 12, "strength": 64.0}  # by "shakespeare_counting"
 SHORT = COURSE | CHOSEN | {"epochs": 5, "choosing": True}
 AT_SCALE = {
     "shakespeare_choosing": Experiment(
@@ -184,6 +205,13 @@ AT_SCALE = {
         times=["train_seconds"],
         at_scale=True,
     ),
+    "shakespeare_counting": Experiment(
+        counting_run,
+        [{"n": n, "strength": a, "choosing": True} for n in (6, 8, 10, 12) for a in (16.0, 64.0, 256.0)],
+        seeds=1,
+        at_scale=True,
+    ),
+    "shakespeare_ngram": Experiment(counting_run, [COUNTED], seeds=1, at_scale=True),
     "char_rnn": Experiment(
         shakespeare_run, [CHAR_RNN], seeds=1, times=["train_seconds"], at_scale=True
     ),

@@ -20,6 +20,7 @@ from ..data import load
 from ..device import pick_device
 from ..training import accuracy, evaluate, fit
 from ..training.inputs import predict
+from ._fashion_resnet import AT_SCALE
 from .runner import Experiment
 
 CHAPTER = "07_cnn"
@@ -641,3 +642,4 @@ EXPERIMENTS = {
         depth_run, [{"blocks": k, "shortcut": s} for k in BLOCKS for s in (True, False)], seeds=5
     ),
 }
+EXPERIMENTS |= AT_SCALE

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..data import adding, copying, labelled, text
 from ..device import pick_device
 from ..rnn import CharModel
+from ._shakespeare import AT_SCALE
 from .runner import Experiment
 
 CHAPTER = "09_rnn"
@@ -687,3 +688,4 @@ EXPERIMENTS = {
         seeds=5,
     ),
 }
+EXPERIMENTS |= AT_SCALE
