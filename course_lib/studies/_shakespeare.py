@@ -207,7 +207,11 @@ AT_SCALE = {
     ),
     "shakespeare_counting": Experiment(
         counting_run,
-        [{"n": n, "strength": a, "choosing": True} for n in (6, 8, 10, 12) for a in (16.0, 64.0, 256.0)],
+        [
+            {"n": n, "strength": a, "choosing": True}
+            for n in (6, 8, 10, 12)
+            for a in (16.0, 64.0, 256.0)
+        ],
         seeds=1,
         at_scale=True,
     ),
