@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from course_lib.cnn import shift
 from course_lib.studies import cnn as study
 
 
@@ -51,13 +52,13 @@ def test_lines_are_oriented_and_blobs_are_not():
 
 
 @pytest.mark.parametrize("way", [(0, 0), (2, 0), (-3, 1), (4, -4)])
-def test_place_moves_like_move(way):
+def test_place_moves_like_shift(way):
     X = torch.rand(5, 1, 16, 16)
     dx, dy = (torch.full((5,), d) for d in way)
-    assert torch.equal(study.place(X, dx, dy), study.move(X, *way))
+    assert torch.equal(study.place(X, dx, dy), shift(X, *way))
     point = torch.zeros(1, 1, 16, 16)
     point[..., 8, 6] = 1
-    assert study.move(point, *way)[..., 8 + way[1], 6 + way[0]].item() == 1
+    assert shift(point, *way)[..., 8 + way[1], 6 + way[0]].item() == 1
 
 
 def test_scattered_digits_lose_nothing():

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..cnn import ResNet, vgg
+from ..cnn import ResNet, shift, vgg
 from ..data import load
 from ..device import pick_device
 from ..training import accuracy, evaluate, fit
@@ -302,13 +302,6 @@ def rivals_run(
 # centred and on scattered digits; if it survives one alone it holds only there.
 
 
-def move(X: Tensor, dx: int, dy: int) -> Tensor:
-    """Pictures (B, C, H, W) moved dx pixels to the right and dy down; black comes in."""
-    H, W = X.shape[-2:]
-    moved = F.pad(X, [max(dx, 0), max(-dx, 0), max(dy, 0), max(-dy, 0)])
-    return moved[..., max(-dy, 0) : max(-dy, 0) + H, max(-dx, 0) : max(-dx, 0) + W]
-
-
 def scatter(X: Tensor, g: torch.Generator | None = None, far: int = 4) -> Tensor:
     """Each picture moved by its own number of pixels, from -far to far each way.
 
@@ -390,7 +383,7 @@ def moved_run(
     X, y = data["test"]
     measured = {}
     for d in MOVES:
-        scores = [score((move(X, *way), y)) for way in ((d, 0), (-d, 0), (0, d), (0, -d))]
+        scores = [score((shift(X, *way), y)) for way in ((d, 0), (-d, 0), (0, d), (0, -d))]
         measured[f"right_{d}"] = sum(scores) / 4
     return measured
 
