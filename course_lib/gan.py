@@ -1,32 +1,421 @@
-"""TODO: what this module is, in a line.
+"""The game of a generator against a discriminator: losses, networks, mending, judging samples.
 
-Chapter: book/12_gan. Sources: TODO: the papers that it follows.
+Chapter: book/12_gan. Sources: Goodfellow et al. 2014 (the game); Radford, Metz & Chintala 2016
+(DCGAN); Gulrajani et al. 2017 (WGAN-GP); Miyato et al. 2018 (spectral norm); Heusel et al. 2017
+and Kynkäänniemi et al. 2019 (how samples are judged). Letters: B batch, L latent numbers, C
+channels, H and W height and width, D features, K classes.
 """
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .device import pick_device
+from .progress import bar
+
+LOSSES = ("minimax", "non-saturating", "wasserstein")
+
+# ---- the two losses
 
 
-def average(x: Tensor) -> Tensor:
-    """Mean over the last axis: ``y = (x₁ + … + x_D) / D``.
+def discriminator_loss(real: Tensor, fake: Tensor, loss: str = "non-saturating") -> Tensor:
+    """What D makes small: ``-mean log σ(real) - mean log(1 - σ(fake))``.
 
-    TODO: an example; put your subject in its place here and in the files beside it.
+    For ``"wasserstein"``, where D is a critic without a sigmoid: ``mean fake - mean real``.
 
     Args:
-        x: numbers, shape (..., D).
+        real: logits of data, shape (B,).
+        fake: logits of samples, shape (B,).
+        loss: ``"minimax"``, ``"non-saturating"`` (the same for D) or ``"wasserstein"``.
 
     Returns:
-        Their mean, shape (...).
+        A number.
 
     Raises:
-        ValueError: when the last axis is empty.
+        ValueError: for a loss that is none of these.
 
     Example:
-        >>> import torch
-        >>> average(torch.tensor([1.0, 3.0]))
-        tensor(2.)
+        >>> discriminator_loss(torch.zeros(4), torch.zeros(4))  # it cannot tell: 2 log 2
+        tensor(1.3863)
+
+    Source: Goodfellow et al. 2014, equation 1; Arjovsky, Chintala & Bottou 2017, equation 2.
     """
-    if not x.shape[-1]:
-        raise ValueError(f"the mean of no numbers is not defined, got shape {tuple(x.shape)}")
-    return x.sum(-1) / x.shape[-1]
+    _check_loss(loss)
+    if loss == "wasserstein":
+        return fake.mean() - real.mean()
+    # -log σ(a) = softplus(-a) and -log(1 - σ(a)) = softplus(a): no overflow
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def generator_loss(fake: Tensor, loss: str = "non-saturating") -> Tensor:
+    """What G makes small, by how D judges its samples.
+
+    ``"minimax"``: ``mean log(1 - σ(fake))``; ``"non-saturating"``: ``-mean log σ(fake)``;
+    ``"wasserstein"``: ``-mean fake``.
+
+    Args:
+        fake: logits of samples, shape (B,).
+        loss: one of the three.
+
+    Returns:
+        A number.
+
+    Raises:
+        ValueError: for a loss that is none of these.
+
+    Example:
+        >>> caught = torch.full((2,), -9.0, requires_grad=True)  # D is sure: these are fakes
+        >>> for loss in ("minimax", "non-saturating"):
+        ...     (g,) = torch.autograd.grad(generator_loss(caught, loss), caught)
+        ...     print(f"{loss}: {g.sum().item():.4f}")
+        minimax: -0.0001
+        non-saturating: -0.9999
+
+    Source: Goodfellow et al. 2014, section 3.
+    """
+    _check_loss(loss)
+    if loss == "wasserstein":
+        return -fake.mean()
+    return -F.softplus(fake).mean() if loss == "minimax" else F.softplus(-fake).mean()
+
+
+def _check_loss(loss: str) -> None:
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+
+
+def gradient_penalty(
+    D: nn.Module, real: Tensor, fake: Tensor, generator=None, y: Tensor | None = None
+) -> Tensor:
+    """``mean (‖∇D(x̂)‖ - 1)²`` at points x̂ drawn evenly between data and samples.
+
+    Args:
+        D: the critic.
+        real: data, shape (B, ...).
+        fake: samples, the same shape.
+        generator: on the CPU; of the places between. None takes torch's own.
+        y: classes (B,), for a critic that is told them.
+
+    Returns:
+        A number that can be differentiated by D's weights.
+
+    Raises:
+        ValueError: when the two shapes differ.
+
+    Source: Gulrajani et al. 2017, equation 3.
+    """
+    if real.shape != fake.shape:
+        raise ValueError(
+            f"data and samples must have one shape, got {tuple(real.shape)} and "
+            f"{tuple(fake.shape)}; take as many samples as rows of data"
+        )
+    between = torch.rand(len(real), generator=generator).to(real)
+    between = between.view(-1, *[1] * (real.ndim - 1))  # one place a row: (B, 1, ...)
+    x = (between * real.detach() + (1 - between) * fake.detach()).requires_grad_()
+    score = D(x) if y is None else D(x, y)
+    (slope,) = torch.autograd.grad(score.sum(), x, create_graph=True)  # like x
+    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+# ---- two networks for pictures
+
+
+class Generator(nn.Module):
+    """Numbers to pictures: a layer, then two transposed convolutions that double the side.
+
+    Args:
+        latent: L, how many numbers a picture is made from.
+        side: pixels of a side, a multiple of 4.
+        width: channels in front of the last layer; twice as many before.
+        channels: C of the pictures.
+        classes: K; above 0 each picture is made for a class.
+        device: where the parameters live; None chooses.
+
+    Raises:
+        ValueError: for a side that is no multiple of 4.
+
+    Example:
+        >>> Generator(latent=16, side=8, width=8, device="cpu")(torch.randn(3, 16)).shape
+        torch.Size([3, 1, 8, 8])
+
+    Source: Radford, Metz & Chintala 2016; the class as Mirza & Osindero 2014.
+    """
+
+    def __init__(
+        self, latent=64, side=28, width=32, channels=1, classes: int = 0, device=None
+    ) -> None:
+        super().__init__()
+        small = _quarter(side)
+        self.latent, self.classes = latent, classes
+        self.net = nn.Sequential(
+            nn.Linear(latent + classes, 2 * width * small**2),
+            nn.Unflatten(1, (2 * width, small, small)),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),  # side / 2
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),  # side
+            nn.Tanh(),
+        )
+        self.apply(_start)
+        self.to(pick_device(device))
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Make a picture from each row of numbers.
+
+        Args:
+            z: normal numbers, shape (B, L).
+            y: classes, int64, shape (B,), where the generator was built for classes.
+
+        Returns:
+            Pictures from -1 to 1, shape (B, C, side, side).
+        """
+        if self.classes:
+            z = torch.cat([z, F.one_hot(y, self.classes).to(z)], 1)  # (B, L + K)
+        return self.net(z)
+
+
+class Discriminator(nn.Module):
+    """Pictures to logits, above 0 for data: two convolutions that halve the side, then a layer.
+
+    Args:
+        side: pixels of a side, a multiple of 4.
+        width: channels of the first layer; twice as many in the second.
+        channels: C of the pictures.
+        classes: K; above 0 it is told the class of each picture, as K further channels.
+        norm: ``"batch"`` as DCGAN, ``"spectral"``: no layer stretches more than once, or
+            ``"none"``, as the penalty on the gradient of each picture asks for.
+        device: where the parameters live; None chooses.
+
+    Raises:
+        ValueError: for a side that is no multiple of 4, or another norm.
+
+    Example:
+        >>> Discriminator(side=8, width=8, device="cpu")(torch.randn(3, 1, 8, 8)).shape
+        torch.Size([3])
+
+    Source: Radford, Metz & Chintala 2016; Miyato et al. 2018 for ``"spectral"``.
+    """
+
+    def __init__(
+        self, side=28, width=32, channels=1, classes: int = 0, norm: str = "batch", device=None
+    ) -> None:
+        super().__init__()
+        small = _quarter(side)
+        if norm not in ("batch", "spectral", "none"):
+            raise ValueError(f"norm must be batch, spectral or none, got {norm!r}")
+        self.classes = classes
+        layers = [
+            nn.Conv2d(channels + classes, width, 4, stride=2, padding=1),  # side / 2
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),  # side / 4
+            nn.BatchNorm2d(2 * width) if norm == "batch" else nn.Identity(),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Linear(2 * width * small**2, 1),
+        ]
+        self.net = nn.Sequential(*layers).apply(_start)
+        if norm == "spectral":
+            for i in (0, 2, 6):
+                self.net[i] = nn.utils.parametrizations.spectral_norm(self.net[i])
+        self.to(pick_device(device))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Judge pictures.
+
+        Args:
+            x: pictures, shape (B, C, side, side).
+            y: classes, int64, shape (B,), where the discriminator was built for classes.
+
+        Returns:
+            Logits, shape (B,).
+        """
+        if self.classes:
+            maps = F.one_hot(y, self.classes).to(x)[..., None, None]  # (B, K, 1, 1)
+            x = torch.cat([x, maps.expand(-1, -1, *x.shape[2:])], 1)  # (B, C + K, side, side)
+        return self.net(x)[:, 0]
+
+
+def _quarter(side: int) -> int:
+    if side < 4 or side % 4:
+        raise ValueError(f"side must be a multiple of 4, got {side}; pad the pictures")
+    return side // 4
+
+
+def _start(layer: nn.Module) -> None:
+    """Weights as DCGAN starts them: normal, 0.02 wide."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(layer.weight, 0.0, 0.02)
+        nn.init.zeros_(layer.bias)
+
+
+# ---- the game
+
+
+def play(
+    G: nn.Module,
+    D: nn.Module,
+    X: Tensor,
+    *,
+    steps: int,
+    y: Tensor | None = None,
+    loss: str = "non-saturating",
+    batch: int = 64,
+    lr: float = 2e-4,
+    lr_D: float | None = None,
+    betas: tuple[float, float] = (0.5, 0.999),
+    rounds: int = 1,
+    penalty: float = 0.0,
+    seed: int = 0,
+    watch: Callable[[int], object] | None = None,
+    progress: bool | None = None,
+) -> dict[str, list[float]]:
+    """Let the two networks learn in turns: D tells data from samples, G makes D take them for data.
+
+    Rows, latent numbers and the penalty's places are drawn from ``seed`` alone.
+
+    Args:
+        G: latent numbers (B, ``G.latent``) to samples (B, ...); changed in place.
+        D: data or samples to logits (B,); changed in place.
+        X: data, shape (N, ...), on the device of the networks.
+        steps: steps of G.
+        y: classes of the data, shape (N,), for networks that take them: ``G(z, y)``, ``D(x, y)``.
+        loss: as :func:`generator_loss` takes it.
+        batch: B, rows of a step.
+        lr: step size of G's Adam, > 0.
+        lr_D: that of D's; None takes the same.
+        betas: of both Adams.
+        rounds: steps of D for each step of G.
+        penalty: weight of :func:`gradient_penalty` in D's loss.
+        seed: of all that is drawn.
+        watch: called after each step of G with the number of steps made.
+        progress: a progress bar; None shows it on a terminal or in a notebook.
+
+    Returns:
+        ``D`` and ``G``: the loss of each at each step, the last of D's rounds.
+
+    Raises:
+        ValueError: for a loss that is none of the three, or numbers of steps below 1.
+
+    Source: Goodfellow et al. 2014, algorithm 1.
+    """
+    _check_loss(loss)
+    if min(steps, batch, rounds) < 1:
+        raise ValueError(
+            f"steps, batch and rounds are at least 1, got {steps}, {batch} and {rounds}"
+        )
+    opt_D = torch.optim.Adam(D.parameters(), lr_D or lr, betas)
+    opt_G = torch.optim.Adam(G.parameters(), lr, betas)
+    draws = torch.Generator().manual_seed(seed)  # on the CPU: the same numbers on every device
+    history: dict[str, list[Tensor]] = {"D": [], "G": []}
+
+    def turn() -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        rows = torch.randint(len(X), (batch,), generator=draws).to(X.device)
+        z = torch.randn(batch, G.latent, generator=draws).to(X.device)
+        return X[rows], z, () if y is None else (y[rows],)
+
+    G.train(), D.train()
+    with bar(progress, total=steps, desc="game") as shown:
+        for step in range(steps):
+            for _ in range(rounds):
+                real, z, label = turn()
+                fake = G(z, *label).detach()  # D's step is not to move G
+                loss_D = discriminator_loss(D(real, *label), D(fake, *label), loss)
+                if penalty:
+                    loss_D = loss_D + penalty * gradient_penalty(D, real, fake, draws, *label)
+                opt_D.zero_grad()
+                loss_D.backward()
+                opt_D.step()
+            _, z, label = turn()
+            loss_G = generator_loss(D(G(z, *label), *label), loss)
+            opt_G.zero_grad()
+            loss_G.backward()  # D gets a gradient too, and forgets it at its next zero_grad
+            opt_G.step()
+            history["D"].append(loss_D.detach())
+            history["G"].append(loss_G.detach())
+            shown.update()
+            if watch:
+                watch(step + 1)
+    return {name: torch.stack(losses).tolist() for name, losses in history.items()}
+
+
+# ---- how samples are judged
+
+
+def frechet_distance(a: Tensor, b: Tensor) -> float:
+    """``‖μ_a - μ_b‖² + tr(Σ_a + Σ_b - 2 (Σ_a Σ_b)^½)``: how far two clouds are, taken as normal.
+
+    Args:
+        a: features of data, shape (N, D).
+        b: features of samples, shape (M, D).
+
+    Returns:
+        The distance, 0 for two equal clouds; in squared units of the features.
+
+    Raises:
+        ValueError: for other shapes, or fewer than two rows.
+
+    Example:
+        >>> x = torch.randn(1000, 3)
+        >>> round(frechet_distance(x, x + 2), 3)  # moved by 2 along each of three axes
+        12.0
+
+    Source: Heusel et al. 2017, equation 6; Dowson & Landau 1982.
+    """
+    _check_features(a, b, least=2)
+    a, b = a.double(), b.double()
+    (mean_a, cov_a), (mean_b, cov_b) = ((x.mean(0), torch.atleast_2d(x.T.cov())) for x in (a, b))
+    values, vectors = torch.linalg.eigh(cov_a)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T  # Σ_a^½: (D, D)
+    # Σ_a Σ_b has the eigenvalues of the symmetric Σ_a^½ Σ_b Σ_a^½
+    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
+    apart = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
+    return max(apart.item(), 0.0)
+
+
+def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, float]:
+    """Which share of the samples lies among the data, and of the data among the samples.
+
+    A point lies among a set when it is within reach of one of its points; a point of the set
+    reaches as far as its k-th nearest neighbour in the set.
+
+    Args:
+        real: features of data, shape (N, D).
+        fake: features of samples, shape (M, D).
+        k: neighbours, at least 1.
+
+    Returns:
+        Precision and recall, each from 0 to 1.
+
+    Raises:
+        ValueError: for other shapes, or no more than k rows.
+
+    Example:
+        >>> x = torch.randn(500, 2)
+        >>> precision_recall(x, x[x[:, 0] > 0])[0]  # all good, but half of them is missing
+        1.0
+
+    Source: Kynkäänniemi et al. 2019, equations 1 and 2.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    _check_features(real, fake, least=k + 1)
+    return _among(fake, real, k), _among(real, fake, k)
+
+
+def _among(x: Tensor, those: Tensor, k: int) -> float:
+    reach = torch.cdist(those, those).kthvalue(k + 1).values  # the nearest is the point itself
+    return (torch.cdist(x, those) <= reach).any(1).double().mean().item()  # (M, N) -> share
+
+
+def _check_features(a: Tensor, b: Tensor, least: int) -> None:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < least:
+        raise ValueError(
+            f"expected two sets of features (N, D) and (M, D) with at least {least} rows each, "
+            f"got {tuple(a.shape)} and {tuple(b.shape)}"
+        )

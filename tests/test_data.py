@@ -18,7 +18,7 @@ import torch
 from needs import needs
 
 from course_lib import data
-from course_lib.data import date_pairs, images, texts
+from course_lib.data import date_pairs, images, number_pairs, texts
 from course_lib.data.downloads import DataError
 from course_lib.device import pick_device
 from tools import corpus
@@ -375,6 +375,59 @@ def test_every_form_of_a_date_occurs_and_says_one_date():
 def test_dates_are_frozen():
     assert data.dates(8) == data.dates(8) != data.dates(8, seed=1)
     assert data.dates(8)[-1] == ("10th of February, 1990", "1990-02-10")
+
+
+def read_number(words: str) -> int:
+    """The value of a name, by another way than the library's: each word adds or multiplies."""
+    small = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    values = {word: i for i, word in enumerate(small.split())}
+    values |= {f"{w}teen": 15 + i for i, w in enumerate(("fif", "six", "seven", "eigh", "nine"))}
+    values |= {
+        f"{w}ty": 10 * (2 + i) for i, w in enumerate(("twen", "thir", "for", "fif", "six", "seven"))
+    }
+    values |= {"eighty": 80, "ninety": 90}
+    total = group = 0
+    for word in words.split():
+        if word == "hundred":
+            group *= 100
+        elif word in ("thousand", "million", "billion"):
+            exponent = ("thousand", "million", "billion").index(word) + 1
+            total, group = total + group * 1000**exponent, 0
+        else:
+            group += values[word]
+    return total + group
+
+
+def test_numbers_say_what_their_digits_say():
+    pairs = data.numbers(20_000, digits=(1, 12), seed=3)
+    assert all(read_number(words) == int(written) for written, words in pairs)
+    assert all(written == str(int(written)) for written, _ in pairs)
+    lengths = Counter(len(written) for written, _ in pairs)
+    assert set(lengths) == set(range(1, 13)) and min(lengths.values()) > 1400
+    assert {written for written, _ in pairs if len(written) == 1} == set("0123456789")
+
+
+def test_numbers_of_every_length_up_to_three_digits_have_names_of_their_own():
+    names = [number_pairs.number_words(i) for i in range(1000)]
+    assert [read_number(name) for name in names] == list(range(1000))
+    assert len(set(names)) == 1000
+
+
+def test_numbers_are_frozen_and_say_what_they_cannot_do():
+    assert data.numbers(8) == data.numbers(8) != data.numbers(8, seed=1)
+    assert data.numbers(2, digits=(9, 9), seed=5) == [
+        ("366098470", "three hundred sixty six million ninety eight thousand four hundred seventy"),
+        (
+            "271570146",
+            "two hundred seventy one million five hundred seventy thousand one hundred forty six",
+        ),
+    ]
+    for digits in ((0, 3), (4, 3), (1, 13)):
+        with pytest.raises(ValueError, match=r"from 1 to 12, got \("):
+            data.numbers(3, digits=digits)
+    for value in (-1, 10**12):
+        with pytest.raises(ValueError, match=f"got {value}"):
+            number_pairs.number_words(value)
 
 
 # Scenes

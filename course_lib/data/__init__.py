@@ -6,7 +6,7 @@ A chapter's main path uses what is built in, packaged or generated: it works off
 - Packaged: :func:`text` of ``"book"``, this book's own prose; :func:`labelled` of ``"surnames"``.
 - Generated from a seed, the same on every release and device: :func:`moons`, :func:`clouds`,
   :func:`spirals`, :func:`xor`; :func:`adding` and :func:`copying`, sequences; :func:`dates` in
-  words and in ISO; :func:`scenes` of digits.
+  words and in ISO; :func:`numbers` in digits and in words; :func:`scenes` of digits.
 - Downloaded on demand, checked and kept: :func:`load` of ``"mnist"``, ``"fashion_mnist"``;
   :func:`text` of ``"tiny_shakespeare"``, ``"names"``; :func:`labelled` of ``"movie_reviews"``;
   :func:`translations`. The environment variable ``COURSE_DATA`` names a folder that has them, where
@@ -24,6 +24,7 @@ from .date_pairs import dates
 from .digit_scenes import Scenes, scenes
 from .downloads import DataError
 from .generated import clouds, moons, spirals, xor
+from .number_pairs import numbers
 from .sequences import adding, copying
 from .tables import TABLES, load_table
 from .texts import LabelledTexts, labelled, text, translations
@@ -40,6 +41,7 @@ __all__ = [
     "labelled",
     "load",
     "moons",
+    "numbers",
     "scenes",
     "spirals",
     "standardize",

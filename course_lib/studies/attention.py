@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..attention import average
+from ..tensors import pick_device
 from .runner import Experiment
 
 CHAPTER = "13_attention"
