@@ -64,6 +64,27 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> tuple
     return weights @ v, weights
 
 
+def causal_mask(T: int, S: int | None = None, device=None) -> Tensor:
+    """Who may look where when nobody may look ahead: True where the key is not after the query.
+
+    Args:
+        T: queries.
+        S: keys; the last query stands at the last key. None takes T.
+        device: where the mask lives; None chooses.
+
+    Returns:
+        bool, shape (T, S).
+
+    Example:
+        >>> causal_mask(2, 3, device="cpu").int()
+        tensor([[1, 1, 0],
+                [1, 1, 1]], dtype=torch.int32)
+    """
+    S = T if S is None else S
+    ones = torch.ones(T, S, dtype=torch.bool, device=pick_device(device))
+    return ones.tril(S - T)
+
+
 # ---- words as numbers
 
 PAD, START, END, UNKNOWN = 0, 1, 2, 3
