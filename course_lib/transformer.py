@@ -140,10 +140,16 @@ class SelfAttention(nn.Module):
             cache[:] = k, v
         T, S = q.shape[2], k.shape[2]
         mask = causal_mask(T, S, x.device) if self.causal and past and T > 1 else None
-        y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=self.causal and not past
-        )
+        y = _mix(q, k, v, mask, self.causal and not past)  # (B, h, T, d)
         return self.dropout(self.out(y.transpose(1, 2).flatten(2)))  # (B, T, D)
+
+
+def _mix(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    if not (v.is_cpu and torch.is_autocast_enabled("cpu")):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+    with torch.autocast("cpu", enabled=False):  # its gradient is slow in bfloat16 on the CPU
+        q, k, v = q.float(), k.float(), v.float()
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
 
 
 class Block(nn.Module):
@@ -411,18 +417,18 @@ def orthogonal(G: Tensor, steps: int = 5) -> Tensor:
         steps: of the polynomial ``3.4445 s - 4.775 s³ + 2.0315 s⁵``, applied to singular values s.
 
     Returns:
-        The same shape; after five steps singular values lie between about 0.7 and 1.2.
+        The same shape; after five steps most singular values lie between about 0.7 and 1.2.
 
     Source: Jordan et al. 2024.
     """
     a, b, c = 3.4445, -4.775, 2.0315
     tall = G.shape[-2] > G.shape[-1]
-    X = G.mT if tall else G
+    X = (G.mT if tall else G).bfloat16()  # as exact as this needs
     X = X / X.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)  # no singular value above 1
     for _ in range(steps):
         A = X @ X.mT
         X = a * X + (b * A + c * A @ A) @ X
-    return X.mT if tall else X
+    return (X.mT if tall else X).to(G)
 
 
 def optimizers(
@@ -469,6 +475,7 @@ def learn(
     weight_decay: float = 0.1,
     schedule: Callable[[float], float] = one_cycle,
     clip: float | None = 1.0,
+    dtype: torch.dtype | None = None,
     seed: int = 0,
     watch: Callable[[int], object] | None = None,
     progress: bool | None = None,
@@ -485,6 +492,7 @@ def learn(
         weight_decay: see there.
         schedule: the factor on every step size at each fraction of the run, 0 to just below 1.
         clip: the greatest norm of the gradient; None lets it be.
+        dtype: ``torch.bfloat16`` computes the forward pass in it; the weights stay as they are.
         seed: of the places. Dropout draws from torch's global generator, which is yours to seed.
         watch: called after each step with the number of steps made.
         progress: a progress bar; None shows it on a terminal or in a notebook.
@@ -508,7 +516,8 @@ def learn(
         for step in range(steps):
             places = torch.randint(len(tokens) - T, (batch, 1), generator=draws)
             rows = tokens[places.to(tokens.device) + window]  # (B, T + 1)
-            loss = nats(model(rows[:, :-1]), rows[:, 1:])
+            with torch.autocast(rows.device.type, dtype, enabled=dtype is not None):
+                loss = nats(model(rows[:, :-1]), rows[:, 1:])
             for mover, rates in zip(movers, greatest, strict=True):
                 mover.zero_grad()
                 for group, rate in zip(mover.param_groups, rates, strict=True):
