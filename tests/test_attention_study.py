@@ -90,6 +90,13 @@ def test_fields_are_marked_where_they_stand(form):
     assert say("month") in ("11", "Nov", "November")
 
 
+def test_a_blind_guess_by_hand():
+    year = (1 / 2 + 0 + 4 / 5 + 9 / 10) / 4  # 19 or 20; the 9 or 0; one of five decades; any year
+    month = (3 / 12 + (3 - 1 + 9 - 1) / 12) / 2  # 0 or 1; then one of three, or of nine
+    day = (1 - 10 / 30.4 + 1 - 4 / 30.4) / 2  # ten of thirty begin with 1; four beginnings
+    assert study.blind_guess() == pytest.approx(100 * (year + (month + day) / 2) / 2, abs=0.5)
+
+
 def test_places_hidden_for_comparison_are_as_many_and_elsewhere():
     texts, marks = study.marked_dates(30, seed=0)
     lengths = torch.tensor([len(text) for text, _ in texts])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from collections import Counter
 from datetime import timedelta
 from string import Formatter
 
@@ -401,6 +402,19 @@ def fields(written: str, when, form: str) -> list[str]:
     if len(found) != len(written):
         raise ValueError(f"{written!r} is not {when} in the form {form!r}")
     return found
+
+
+def blind_guess() -> float:
+    """Percent of the digits of all dates that the best guess from the digits before gets wrong."""
+    texts = [(FIRST + timedelta(days=n)).isoformat() for n in range((LAST - FIRST).days + 1)]
+    places = [t for t, field in enumerate(ISO) if field]
+    right = 0
+    for t in places:
+        best: dict[str, int] = {}
+        for text, n in Counter(text[: t + 1] for text in texts).items():
+            best[text[:t]] = max(best.get(text[:t], 0), n)
+        right += sum(best.values())
+    return 100 * (1 - right / (len(places) * len(texts)))
 
 
 def marked_dates(n: int, seed: int) -> tuple[list[tuple[str, str]], list[list[str]]]:
