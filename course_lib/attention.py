@@ -405,12 +405,13 @@ def beam_search(
         K = sums.shape[1]
         best, places = sums.flatten().topk(min(2 * beams, sums.numel()))
         going = []  # 2 * beams hold enough that go on: at most one END a beginning
-        for total, place in zip(best.tolist(), places.tolist(), strict=True):
+        for rank, (total, place) in enumerate(zip(best.tolist(), places.tolist(), strict=True)):
             row, token = divmod(place, K)
             if total == -math.inf:
                 break
             if token == END:
-                done.append((texts[row][1:], total / length**alpha))
+                if rank < beams:  # an END further down would stop one beam where greedy goes on
+                    done.append((texts[row][1:], total / length**alpha))
             elif len(going) < beams:
                 going.append((row, token, total))
         if len(done) >= beams or not going:
