@@ -64,6 +64,177 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> tuple
     return weights @ v, weights
 
 
+def attend_backward(
+    q: Tensor, k: Tensor, v: Tensor, grad: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of a loss by q, k and v, from its gradient by what :func:`attend` returned.
+
+    With the weights A and their gradient ``dA = grad vᵀ``: ``dv = Aᵀ grad``, through the softmax
+    ``dS = A ⊙ (dA - Σ_s A ⊙ dA)``, ``dq = dS k / √D``, ``dk = dSᵀ q / √D``.
+
+    Args:
+        q: as given to :func:`attend`, but no axis broadcast against another: (..., T, D).
+        k: shape (..., S, D).
+        v: shape (..., S, E).
+        grad: the loss by the averages, shape (..., T, E).
+        mask: as given to :func:`attend`.
+
+    Returns:
+        The gradients by q, k and v.
+    """
+    _, A = attend(q, k, v, mask)
+    d_A = grad @ v.transpose(-2, -1)  # (..., T, S)
+    d_scores = A * (d_A - (A * d_A).sum(-1, keepdim=True)) / math.sqrt(q.shape[-1])
+    return d_scores @ k, d_scores.transpose(-2, -1) @ q, A.transpose(-2, -1) @ grad
+
+
+def padding_mask(lengths: Tensor, S: int) -> Tensor:
+    """Where the symbols of padded rows are.
+
+    Args:
+        lengths: symbols of each row, shape (B,).
+        S: places of each row.
+
+    Returns:
+        bool, shape (B, S): True at the first ``lengths[b]`` places. Give it to :func:`attend` as
+        ``mask[:, None]``, the same for every query.
+
+    Example:
+        >>> padding_mask(torch.tensor([1, 3]), 3).int()
+        tensor([[1, 0, 0],
+                [1, 1, 1]], dtype=torch.int32)
+    """
+    return torch.arange(S, device=lengths.device) < lengths[:, None]
+
+
+def causal_mask(T: int, device=None) -> Tensor:
+    """Each place may look at itself and at what stands before it.
+
+    Args:
+        T: places.
+        device: where the tensor lives; None chooses.
+
+    Returns:
+        bool, shape (T, T): True on and below the diagonal.
+
+    Example:
+        >>> causal_mask(3, device="cpu").int()
+        tensor([[1, 0, 0],
+                [1, 1, 0],
+                [1, 1, 1]], dtype=torch.int32)
+    """
+    return torch.ones(T, T, dtype=torch.bool, device=pick_device(device)).tril()
+
+
+class AdditiveAttention(nn.Module):
+    """Attention with the score ``wᵀ tanh(W_q q + W_k k)``: a small network compares.
+
+    Args:
+        query_width: of q.
+        key_width: of k.
+        hidden: units of the small network.
+        device: where the parameters live; None chooses.
+
+    Source: Bahdanau, Cho & Bengio 2015, section A.1.2.
+    """
+
+    def __init__(self, query_width: int, key_width: int, hidden: int, device=None) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_width, hidden)
+        self.key = nn.Linear(key_width, hidden, bias=False)
+        self.score = nn.Linear(hidden, 1, bias=False)
+        self.to(pick_device(device))
+
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As :func:`attend`; a query that may look nowhere gets zeros."""
+        both = self.query(q)[..., :, None, :] + self.key(k)[..., None, :, :]  # (..., T, S, hidden)
+        scores = self.score(both.tanh())[..., 0]  # (..., T, S)
+        if mask is None:
+            weights = scores.softmax(-1)
+        else:
+            weights = scores.masked_fill(~mask, -math.inf).softmax(-1).masked_fill(~mask, 0.0)
+        return weights @ v, weights
+
+
+# ---- several heads
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """Cut the width into heads: (B, T, E) -> (B, heads, T, E / heads)."""
+    return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """Put the heads side by side again: (B, heads, T, d) -> (B, T, heads * d)."""
+    return x.transpose(-3, -2).flatten(-2)
+
+
+class MultiHeadAttention(nn.Module):
+    """Several attentions side by side, each in a projection of its own; then one linear layer.
+
+    Names, shapes and first values of the parameters are those of ``nn.MultiheadAttention(E, heads,
+    batch_first=True)``: a ``state_dict`` fits both. A mask does not; there True means: do not look.
+
+    Args:
+        width: E, of queries, keys, values and of the output; a multiple of ``heads``.
+        heads: each E / heads wide.
+        bias: add one to each projection.
+        device: where the parameters live; None chooses.
+
+    Raises:
+        ValueError: when the width is not a multiple of the heads.
+
+    Example:
+        >>> layer = MultiHeadAttention(8, heads=2, device="cpu")
+        >>> mixed, weights = layer(*3 * [torch.zeros(4, 5, 8)])
+        >>> mixed.shape, weights.shape
+        (torch.Size([4, 5, 8]), torch.Size([4, 2, 5, 5]))
+
+    Source: Vaswani et al. 2017, section 3.2.2.
+    """
+
+    def __init__(self, width: int, heads: int, bias: bool = True, device=None) -> None:
+        super().__init__()
+        if heads < 1 or width % heads:
+            raise ValueError(f"width must be a multiple of heads, got {width} and {heads}")
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))  # of q, k, v
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width)) if bias else None
+        self.out_proj = nn.Linear(width, width, bias=bias)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        if bias:
+            nn.init.zeros_(self.out_proj.bias)
+        self.to(pick_device(device))
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Each query looks, once per head, at the keys.
+
+        Args:
+            query: shape (B, T, E).
+            key: shape (B, S, E); the query itself for self-attention.
+            value: shape (B, S, E).
+            mask: bool, True where a query may look: (T, S), (B, T, S) or (B, heads, T, S); an axis
+                may be 1.
+
+        Returns:
+            What was mixed (B, T, E), and the weights (B, heads, T, S).
+        """
+        W = self.in_proj_weight.chunk(3)  # (E, E) each
+        b = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+        q, k, v = (
+            split_heads(F.linear(x, *Wb), self.heads)  # (B, heads, T or S, E / heads)
+            for x, *Wb in zip((query, key, value), W, b, strict=True)
+        )
+        if mask is not None and mask.ndim == 3:
+            mask = mask[:, None]  # the same for every head
+        mixed, weights = attend(q, k, v, mask)
+        return self.out_proj(merge_heads(mixed)), weights
+
+
 # ---- words as numbers
 
 PAD, START, END, UNKNOWN = 0, 1, 2, 3
