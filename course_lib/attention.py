@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .device import pick_device
 from .optimization import one_cycle
+from .plotting import INK, PALETTE
 from .progress import bar
 from .training import batches
 
@@ -233,6 +234,29 @@ class MultiHeadAttention(nn.Module):
             mask = mask[:, None]  # the same for every head
         mixed, weights = attend(q, k, v, mask)
         return self.out_proj(merge_heads(mixed)), weights
+
+
+def draw_weights(ax, weights: Tensor, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """Draw where each row looks: the more ink, the larger the weight, in steps of a tenth.
+
+    Args:
+        ax: matplotlib axes.
+        weights: from 0 to 1, shape (T, S).
+        columns: the S names of what is looked at.
+        rows: the T names of those who look.
+    """
+    from matplotlib.patches import Rectangle
+
+    T, S = weights.shape
+    for t, s in (10 * weights).round().nonzero().tolist():
+        ink = round(10 * weights[t, s].item()) / 10
+        ax.add_patch(Rectangle((s, t), 1, 1, fc=PALETTE[0], ec="none", alpha=ink))
+    ax.add_patch(Rectangle((0, 0), S, T, fill=False, ec=INK, lw=0.8))
+    ax.set(xlim=(-0.05, S + 0.05), ylim=(T + 0.05, -0.05), aspect="equal")
+    ax.set_xticks([s + 0.5 for s in range(S)], columns)
+    ax.set_yticks([t + 0.5 for t in range(T)], rows)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 # ---- words as numbers
