@@ -548,8 +548,9 @@ def beam_search(
 ) -> list[tuple[list[int], float]]:
     """Carry the ``beams`` likeliest beginnings along, symbol by symbol.
 
-    A text is done when it wrote END. The search stops when ``beams`` texts are done, or after
-    ``steps`` symbols; then what is left undone counts too.
+    A text is done when it wrote END and is among the ``beams`` likeliest of its step. The search
+    stops when ``beams`` texts are done, or after ``steps`` symbols; then what is left undone counts
+    too. One beam is greedy search.
 
     Args:
         step: ``step(tokens, state)`` reads the last symbols (n,) and a state of n rows, and gives
@@ -579,12 +580,13 @@ def beam_search(
         K = sums.shape[1]
         best, places = sums.flatten().topk(min(2 * beams, sums.numel()))
         going = []  # 2 * beams hold enough that go on: at most one END a beginning
-        for total, place in zip(best.tolist(), places.tolist(), strict=True):
+        for rank, (total, place) in enumerate(zip(best.tolist(), places.tolist(), strict=True)):
             row, token = divmod(place, K)
             if total == -math.inf:
                 break
             if token == END:
-                done.append((texts[row][1:], total / length**alpha))
+                if rank < beams:  # below, a beginning that goes on was likelier
+                    done.append((texts[row][1:], total / length**alpha))
             elif len(going) < beams:
                 going.append((row, token, total))
         if len(done) >= beams or not going:
