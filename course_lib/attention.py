@@ -108,23 +108,25 @@ def padding_mask(lengths: Tensor, S: int) -> Tensor:
     return torch.arange(S, device=lengths.device) < lengths[:, None]
 
 
-def causal_mask(T: int, device=None) -> Tensor:
-    """Each place may look at itself and at what stands before it.
+def causal_mask(T: int, S: int | None = None, device=None) -> Tensor:
+    """Who may look where when nobody may look ahead: True where the key is not after the query.
 
     Args:
-        T: places.
-        device: where the tensor lives; None chooses.
+        T: queries.
+        S: keys; the last query stands at the last key. None takes T.
+        device: where the mask lives; None chooses.
 
     Returns:
-        bool, shape (T, T): True on and below the diagonal.
+        bool, shape (T, S).
 
     Example:
-        >>> causal_mask(3, device="cpu").int()
-        tensor([[1, 0, 0],
-                [1, 1, 0],
+        >>> causal_mask(2, 3, device="cpu").int()
+        tensor([[1, 1, 0],
                 [1, 1, 1]], dtype=torch.int32)
     """
-    return torch.ones(T, T, dtype=torch.bool, device=pick_device(device)).tril()
+    S = T if S is None else S
+    ones = torch.ones(T, S, dtype=torch.bool, device=pick_device(device))
+    return ones.tril(S - T)
 
 
 class AdditiveAttention(nn.Module):
@@ -585,7 +587,7 @@ def beam_search(
             if total == -math.inf:
                 break
             if token == END:
-                if rank < beams:  # below, a beginning that goes on was likelier
+                if rank < beams:  # an END further down would stop one beam where greedy goes on
                     done.append((texts[row][1:], total / length**alpha))
             elif len(going) < beams:
                 going.append((row, token, total))
