@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 from masters import solutions
-from torch import Generator, nn
+from torch import nn
 
 from course_lib.checks import attention
 from course_lib.checks.attention import (
@@ -51,7 +51,7 @@ TOKENS = {m.name for m in GREEDY.mistakes} - PLACES - {"returns the symbols alon
 
 @pytest.mark.parametrize("seed", attention.TELLING_WALKS)
 def test_a_walk_tells_its_mistakes_apart(seed):
-    cases = attention._walks_of(Generator().manual_seed(seed))
+    cases = attention._walks_from(seed)
     rows = torch.cat([table for case in cases for table in tables(case)])
     assert rows.sort(1).values.diff(dim=1).min() > 0.015, "two entries of a row are as good as tied"
     for test, names in zip(GREEDY.tests, (TOKENS, PLACES), strict=True):
@@ -61,6 +61,7 @@ def test_a_walk_tells_its_mistakes_apart(seed):
             assert not all(map(same_outcome, one, two))
 
 
+GREED = {"keeps everything"}
 STATES = {
     "adds up probabilities",
     "looks at the last symbol alone",
@@ -70,12 +71,14 @@ STATES = {
     "does not carry the state",
 }
 ENDS = {
+    "narrows the beam",
+    "lets the done ones compete",
+    "refills the beam",
+    "stops when enough are done",
+    "stops at the first end",
     "drops what is done",
     "drops what is undone",
     "extends what is done",
-    "narrows the beam",
-    "lets the done ones compete",
-    "stops at the first end",
     "returns all",
     "does not rank again",
     "keeps the end",
@@ -91,21 +94,25 @@ LENGTHS = {
 @pytest.mark.parametrize(
     ("seeds", "names", "search"),
     [
-        (attention.TELLING_BEAMS, STATES, {"beams": 2, "alpha": 0.0, "rare": True}),
+        (zip(attention.TELLING_GREED), GREED, {"beams": 1, "alpha": 0.0}),
+        (zip(attention.TELLING_BEAMS), STATES, {"beams": 3, "alpha": 0.0, "rare": True}),
         (attention.TELLING_ENDS, ENDS, {"beams": 3, "alpha": 0.0}),
-        (attention.TELLING_SCORES, LENGTHS, {"beams": 3, "alpha": 0.8}),
+        (zip(attention.TELLING_SCORES), LENGTHS, {"beams": 3, "alpha": 0.8}),
     ],
+    ids=["greed", "states", "ends", "lengths"],
 )
 def test_a_search_tells_its_mistakes_apart(seeds, names, search):
     wrong = [m.answer for m in BEAM_SEARCH.mistakes if m.name in names]
     assert len(wrong) == len(names)
-    for seed in seeds:
-        case = attention._search(Generator().manual_seed(seed), **search)
-        seen = outcomes(BEAM_SEARCH.tests[-1], case, [BEAM_SEARCH.reference, *wrong])
-        scores = sorted(seen[0].value["scores"])
-        assert min(b - a for a, b in itertools.pairwise(scores)) > 0.01, "as good as tied"
-        for one, two in itertools.combinations(seen, 2):
-            assert not same_outcome(one, two), seed
+    for group in seeds:
+        cases = [attention._search(seed, **search) for seed in group]
+        answers = [BEAM_SEARCH.reference, *wrong]
+        seen = [outcomes(BEAM_SEARCH.tests[-1], case, answers) for case in cases]
+        for right, *_ in seen:
+            scores = sorted(right.value["scores"])
+            assert all(b - a > 0.01 for a, b in itertools.pairwise(scores)), "as good as tied"
+        for one, two in itertools.combinations(zip(*seen, strict=True), 2):
+            assert not all(map(same_outcome, one, two)), group
 
 
 # ---- references against torch
@@ -134,7 +141,7 @@ def test_the_way_back_is_that_of_autograd():
 def test_a_wide_beam_finds_the_best_of_all_texts():
     """Every text of three symbols at the most, one by one."""
     for seed in SEEDS:
-        (case,) = BEAM_SEARCH.cases(seed)[2]
+        (case,) = BEAM_SEARCH.cases(seed)[3]
         (P,) = tables((None, case[1].replace(".log_softmax(1)", "")))
         *_, end, _, _, _ = case[1].rpartition("beam_search(")[2].split(", ")
         P, end = P.log_softmax(1), int(end)
@@ -232,6 +239,16 @@ def test_each_mask_is_named_by_itself():
     report = MASKED_WEIGHTS.evaluate(masked_weights)
     assert report.points == 0
     assert report.lines[0].mistake.name == "sees one place of padding"
+
+
+def test_states_in_a_wrong_order_are_not_paid():
+    right = solutions("attention")["beam_search"]
+
+    def beam_search(step, *rest):
+        return right(lambda tokens, state: step(tokens, state.flip(0)), *rest)
+
+    for seed in SEEDS:
+        assert BEAM_SEARCH.evaluate(beam_search, seed).points < BEAM_SEARCH.points
 
 
 def test_greedy_is_no_beam_search():
