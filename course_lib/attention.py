@@ -151,7 +151,17 @@ class AdditiveAttention(nn.Module):
     def forward(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """As :func:`attend`; a query that may look nowhere gets zeros."""
+        """Compare each query with each key, and average the values.
+
+        Args:
+            q: shape (..., T, query_width).
+            k: shape (..., S, key_width).
+            v: shape (..., S, E).
+            mask: as for :func:`attend`.
+
+        Returns:
+            The averages (..., T, E) and the weights (..., T, S).
+        """
         both = self.query(q)[..., :, None, :] + self.key(k)[..., None, :, :]  # (..., T, S, hidden)
         scores = self.score(both.tanh())[..., 0]  # (..., T, S)
         if mask is None:
@@ -392,7 +402,14 @@ class Seq2Seq(nn.Module):
         self.to(pick_device(device))
 
     def read(self, source: Tensor) -> Memory:
-        """Read sources (B, S), int64, padded behind; each at least one symbol long."""
+        """Read the sources, in both directions.
+
+        Args:
+            source: int64, shape (B, S), padded behind; each at least one symbol long.
+
+        Returns:
+            A :class:`Memory` of B rows.
+        """
         mask = source != PAD
         x = self.dropout(self.source_table(source))  # (B, S, H)
         packed = nn.utils.rnn.pack_padded_sequence(
@@ -433,11 +450,14 @@ class Seq2Seq(nn.Module):
         return self.head(self.dropout(mixed)), state[0], weights
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Logits (B, T, K) of the symbol after each of the target's, given the symbols before it.
+        """Tell the symbol after each of the target's, given the symbols before it.
 
         Args:
             source: int64, shape (B, S), padded.
             target: int64, shape (B, T), from START on.
+
+        Returns:
+            Logits (B, T, K).
         """
         memory = self.read(source)
         return self.write(target, self.start(memory), memory)[0]
