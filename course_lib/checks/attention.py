@@ -939,8 +939,10 @@ TELLING_BEAMS = (
     59, 60, 63, 65, 67, 68, 70,
 )  # fmt: skip
 TELLING_ENDS = (
-    (60, 1), (147, 133), (191, 706), (639, 88), (1248, 95), (1279, 137), (1487, 152), (2758, 160),
-    (3136, 182), (3179, 147), (3834, 191), (4374, 207), (5717, 208), (6071, 225),
+    (60, 1781), (147, 2420), (191, 4597), (639, 191), (1248, 225), (1279, 244), (1487, 413),
+    (2758, 915), (3136, 1091), (3179, 1101), (3834, 1269), (4374, 1290), (5717, 1383),
+    (6071, 1421), (6079, 1430), (6096, 1602), (6733, 1609), (7021, 1677), (7199, 1692),
+    (7485, 1759), (7611, 2112), (8026, 2128), (8258, 2209), (8971, 2243),
 )  # fmt: skip
 TELLING_SCORES = (
     1, 3, 5, 14, 18, 19, 23, 25, 26, 29, 31, 32, 33, 43, 44, 45, 46, 50, 52, 53, 55, 56, 59, 62, 63,
@@ -971,7 +973,7 @@ def _shuffled(g: Generator, *levels: float) -> Tensor:
 def _walk(g: Generator, end: int, steps: int) -> tuple[str, str, str]:
     return _program(
         "greedy",
-        f"L = {_rows(_shuffled(g, -2.0, 0.0, 2.0) + uniform(g, -0.9, 0.9, 5, 3))}",
+        f"L = {_rows(_shuffled(g, -0.5, 0.0, 0.5) + uniform(g, -0.2, 0.2, 5, 3))}",
         f"A = {_rows(_shuffled(g, 0.1, 0.3, 0.6))}",
         "at = lambda s: (L[s], A[s], s)",
         "step = lambda token, state: at((2 * state + token) % 5)",
@@ -1238,7 +1240,7 @@ def _dropping(found: list[Text], done: list[Text], beams: int, ended: Callable) 
 
 def _refilling(found: list[Text], done: list[Text], beams: int, ended: Callable) -> tuple:
     going = [f for f in found if not ended(f)][:beams]
-    least = going[-1][1] if going else -math.inf
+    least = going[-1][1] if len(going) == beams else -math.inf
     return going, done + [f for f in found if ended(f) and f[1] > least]
 
 
