@@ -91,6 +91,19 @@ LENGTHS = {
 }
 
 
+def margin(case):
+    """How far the last continuation that is kept lies above the first that is not."""
+    gaps = [math.inf]
+
+    def choose(found, done, beams, ended):
+        totals = [total for _, total, _ in found]
+        gaps.extend(a - b for a, b in zip(totals[beams - 1 :][:1], totals[beams:], strict=False))
+        return attention._together(found, done, beams, ended)
+
+    outcomes(BEAM_SEARCH.tests[-1], case, [attention._beam_search(choose=choose)])
+    return min(gaps)
+
+
 @pytest.mark.parametrize(
     ("seeds", "names", "search"),
     [
@@ -108,6 +121,7 @@ def test_a_search_tells_its_mistakes_apart(seeds, names, search):
         cases = [attention._search(seed, **search) for seed in group]
         answers = [BEAM_SEARCH.reference, *wrong]
         seen = [outcomes(BEAM_SEARCH.tests[-1], case, answers) for case in cases]
+        assert all(margin(case) > 0.01 for case in cases), "as good as tied"
         for right, *_ in seen:
             scores = sorted(right.value["scores"])
             assert all(b - a > 0.01 for a, b in itertools.pairwise(scores)), "as good as tied"
