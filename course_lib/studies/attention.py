@@ -195,6 +195,10 @@ def lists(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, T
 
     A query names its key by another symbol, always the same: 7 further on. So it must be learned.
 
+    Args:
+        n: how many lists.
+        generator: what draws them.
+
     Returns:
         Queries (n,), keys (n, S), values (n, S), answers (n,).
     """
@@ -283,7 +287,15 @@ class SelfAttention(nn.Module):
 
 
 def seconds(layer: nn.Module, x: Tensor) -> float:
-    """Time of one pass forward and one back."""
+    """Time of one pass forward and one back.
+
+    Args:
+        layer: gives a tensor, or a tuple that begins with one.
+        x: what goes in.
+
+    Returns:
+        Seconds.
+    """
     start = time.perf_counter()
     out = layer(x)
     (out[0] if isinstance(out, tuple) else out).sum().backward()
@@ -405,7 +417,11 @@ def fields(written: str, when, form: str) -> list[str]:
 
 
 def blind_guess() -> float:
-    """Percent of the digits of all dates that the best guess from the digits before gets wrong."""
+    """How often the best guess from the digits before is wrong, over the digits of all dates.
+
+    Returns:
+        Percent.
+    """
     texts = [(FIRST + timedelta(days=n)).isoformat() for n in range((LAST - FIRST).days + 1)]
     places = [t for t, field in enumerate(ISO) if field]
     right = 0
@@ -418,7 +434,15 @@ def blind_guess() -> float:
 
 
 def marked_dates(n: int, seed: int) -> tuple[list[tuple[str, str]], list[list[str]]]:
-    """Dates like those of :func:`course_lib.data.dates`, and what each of their characters says."""
+    """Dates like those of :func:`course_lib.data.dates`, and what each of their characters says.
+
+    Args:
+        n: how many.
+        seed: which.
+
+    Returns:
+        Pairs (as written, ISO), and for each the field of every character as written.
+    """
     g = torch.Generator().manual_seed(seed)
     days = torch.randint((LAST - FIRST).days + 1, (n,), generator=g).tolist()
     forms = torch.randint(len(FORMS), (n,), generator=g).tolist()
@@ -450,7 +474,17 @@ def others(own: Tensor, places: Tensor, seed: int) -> Tensor:
 
 @torch.no_grad()
 def looks(model: Translator, texts: list[tuple[str, str]], marks, seed: int) -> dict[str, float]:
-    """Where a writer of dates looks, and what changes where it may not; see :func:`dates_run`."""
+    """Where a writer of dates looks, and what changes where it may not.
+
+    Args:
+        model: of dates.
+        texts: pairs (as written, ISO).
+        marks: what each character as written says.
+        seed: of the places hidden elsewhere.
+
+    Returns:
+        Percents, as in :func:`dates_run`.
+    """
     X = model.encode([text for text, _ in texts])  # (B, S)
     y = pad([frame(model.target.encode(text)) for _, text in texts], model.device)
     y = y[:, : len(ISO)]  # (B, T), what the writer has read before each symbol, from START on
