@@ -74,6 +74,7 @@ ENDS = {
     "narrows the beam",
     "lets the done ones compete",
     "refills the beam",
+    "refills the beam and stops when enough are done",
     "stops when enough are done",
     "stops at the first end",
     "drops what is done",
@@ -109,7 +110,7 @@ def margin(case):
     [
         (zip(attention.TELLING_GREED), GREED, {"beams": 1, "alpha": 0.0}),
         (zip(attention.TELLING_BEAMS), STATES, {"beams": 3, "alpha": 0.0, "rare": True}),
-        (attention.TELLING_ENDS, ENDS, {"beams": 3, "alpha": 0.0}),
+        (attention.TELLING_ENDS, ENDS | STATES, {"beams": 3, "alpha": 0.0}),
         (zip(attention.TELLING_SCORES), LENGTHS, {"beams": 3, "alpha": 0.8}),
     ],
     ids=["greed", "states", "ends", "lengths"],

@@ -939,9 +939,9 @@ TELLING_BEAMS = (
     60, 63, 65, 67, 68, 70,
 )  # fmt: skip
 TELLING_ENDS = (
-    (147, 2420), (639, 191), (1248, 225), (1487, 413), (2758, 915), (3136, 1091), (5717, 1383),
-    (6071, 1421), (6079, 1430), (6096, 1602), (7021, 1677), (7199, 1692), (7485, 1759),
-    (8026, 2128), (8258, 2209), (8971, 2243),
+    (60, 1421, 1), (147, 2420, 78), (191, 225, 19), (196, 2634, 36), (288, 3086, 53),
+    (826, 4224, 126), (884, 5446, 2), (1248, 7756, 3), (1487, 7838, 5), (1638, 8873, 14),
+    (2758, 10495, 15), (6079, 1332, 18),
 )  # fmt: skip
 TELLING_SCORES = (
     1, 3, 5, 14, 18, 19, 23, 25, 26, 29, 31, 32, 33, 43, 44, 45, 46, 50, 52, 53, 55, 56, 59, 62, 63,
@@ -1215,6 +1215,14 @@ def _score(value: Any) -> float:
 Text = tuple[list[int], float, int]  # the symbols written, their total, the row of its state
 
 
+def _enough(done: int, beams: int) -> bool:
+    return done >= beams
+
+
+def _done_if_enough(done: list[Text], going: list[Text], beams: int) -> list[Text]:
+    return done if len(done) >= beams else done + going
+
+
 def _best_first(found: list, many: int | None = None) -> list:
     return sorted(found, key=itemgetter(1), reverse=True)[:many]
 
@@ -1239,8 +1247,7 @@ def _dropping(found: list[Text], done: list[Text], beams: int, ended: Callable) 
 
 def _refilling(found: list[Text], done: list[Text], beams: int, ended: Callable) -> tuple:
     going = [f for f in found if not ended(f)][:beams]
-    least = going[-1][1] if len(going) == beams else -math.inf
-    return going, done + [f for f in found if ended(f) and f[1] > least]
+    return going, done + [f for f in found[:beams] if ended(f)]
 
 
 def _everything(found: list[Text], done: list[Text], beams: int, ended: Callable) -> tuple:
@@ -1400,11 +1407,14 @@ BEAM_SEARCH = Exercise(
             "the places: first the `beams` best of all, then those that end leave",
         ),
         Mistake(
+            "refills the beam and stops when enough are done",
+            _beam_search(choose=_refilling, stop=_enough, left=_done_if_enough),
+            "you search as the chapter's library does, which fills the places of finished texts "
+            "again and stops when `beams` are done; here the rules are the five above, and simpler",
+        ),
+        Mistake(
             "stops when enough are done",
-            _beam_search(
-                stop=lambda done, beams: done >= beams,
-                left=lambda done, going, beams: done if len(done) >= beams else done + going,
-            ),
+            _beam_search(stop=_enough, left=_done_if_enough),
             "you stopped when `beams` texts were done; what still grows may be better: go on "
             "until `steps` or until nothing is left to grow",
         ),
