@@ -505,8 +505,8 @@ def duel_1d(
 
     Returns:
         For each of those steps ``step``, ``mean`` and ``sd`` of the samples; on the grid
-        ``p_model`` and ``D``, the probability of data; for some samples their place ``x`` and ``arrow``,
-        minus the slope of G's loss there: the way each is pushed.
+        ``p_model`` and ``D``, the probability of data; for some samples their place ``x`` and
+        ``arrow``, minus the slope of G's loss there: the way each is pushed.
     """
     seed, loss = settings.get("seed", 0), settings.get("loss", "non-saturating")
     torch.manual_seed(seed)
