@@ -600,9 +600,9 @@ def batch_spread(h: Tensor) -> Tensor:
         Shape (B, D + 1); the last column holds one number, small for a batch of equal rows.
 
     Example:
-        >>> batch_spread(torch.tensor([[1.0, 0.0], [3.0, 0.0]]))
-        tensor([[1.0000, 0.0000, 0.5000],
-                [3.0000, 0.0000, 0.5000]])
+        >>> batch_spread(torch.tensor([[1.0, 0.0], [3.0, 4.0]]))
+        tensor([[1.0000, 0.0000, 1.5000],
+                [3.0000, 4.0000, 1.5000]])
 
     Source: Karras et al. 2018, section 3; a simpler form of Salimans et al. 2016, section 3.2.
     """
