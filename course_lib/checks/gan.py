@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from .draws import normal, uniform
-from .exercise import Exercise, Mistake, Test, checker, part
-from .probes import gradient, program
+from .exercise import Exercise, Mistake, Test, checker, part, parts
+from .probes import program
 
 
 def _number(g: Generator, low: float, high: float) -> float:
@@ -39,6 +39,16 @@ def _written(values: Tensor) -> str:
     return f"torch.tensor({rounded(values.tolist())})"
 
 
+def _row(i: int, *names: str) -> Callable[[tuple, Any], Any]:
+    """Observe one of several values, a tensor or a list of numbers."""
+
+    def observe(args: tuple, value: Any) -> Any:
+        given = parts(value, *names)[i]
+        return torch.as_tensor(given) if isinstance(given, tuple) else given
+
+    return observe
+
+
 # 12.1 discriminator_loss
 
 
@@ -51,6 +61,15 @@ def _sure(g: Generator) -> list[tuple]:
     """Far to either side, so far that a probability is 0 or 1 in float32."""
     sides = torch.tensor([-1.0, 1.0])
     return [(uniform(g, 120, 200, 2) * sides, uniform(g, 120, 200, 2) * sides)]
+
+
+def _slopes_of_both(g: Generator) -> list[tuple]:
+    real, fake = (_written(_signed(g, 0.3, 2.5, n)) for n in (2, 3))
+    lines = (
+        f"import torch; real = {real}.requires_grad_(); fake = {fake}.requires_grad_(); "
+        "discriminator_loss(real, fake).backward()"
+    )
+    return [("discriminator_loss", lines, "real.grad, fake.grad")]
 
 
 def _call_real(s: Tensor) -> Tensor:
@@ -85,7 +104,7 @@ DISCRIMINATOR_LOSS = Exercise(
     tests=[
         Test("adds up what both batches cost", _two_batches, 2),
         Test("stays right where the judge is sure", _sure, 1),
-        Test("sends a slope back", _two_batches, 1, probe=gradient),
+        Test("sends slopes back to both", _slopes_of_both, 1, probe=program),
     ],
     mistakes=[
         Mistake(
@@ -126,9 +145,9 @@ DISCRIMINATOR_LOSS = Exercise(
         Mistake(
             "takes the logarithm of a probability",
             _judged(lambda s: -s.sigmoid().log(), lambda s: -(1 - s.sigmoid()).log()),
-            "you took the logarithm of a probability that is rounded to 0 or 1, which gives "
-            "infinity; start from the logit: -log σ(s) is softplus(-s), -log(1 - σ(s)) is "
-            "softplus(s)",
+            "you took the logarithm of a probability that is rounded to 0 or 1, or exp grew too "
+            "large: both give infinity; from the logit, -log σ(s) is softplus(-s), -log(1 - σ(s)) "
+            "is softplus(s)",
         ),
         Mistake(
             "uses torch's loss for probabilities",
@@ -258,9 +277,9 @@ LOSS_AND_SLOPE = Exercise(
     reference=lambda fake_logits, saturating: _fooled()(fake_logits, saturating),
     tests=[
         Test("gives the minimax loss", _minimax, 1, part(0, *BOTH)),
-        Test("gives its slope by every logit", _minimax, 1, part(1, *BOTH)),
+        Test("gives its slope by every logit", _minimax, 1, _row(1, *BOTH)),
         Test("gives the non-saturating loss", _non_saturating, 1, part(0, *BOTH)),
-        Test("gives its slope by every logit, too", _non_saturating, 1, part(1, *BOTH)),
+        Test("gives its slope by every logit, too", _non_saturating, 1, _row(1, *BOTH)),
         Test("stays right where the judge is sure", _sure_of_fakes, 1, part(0, *BOTH)),
     ],
     mistakes=[
@@ -409,7 +428,7 @@ def _densities(
 
 
 def _overlapping(g: Generator) -> list[tuple]:
-    return [_densities(g, 0.5)]
+    return [_densities(g, 0.5), _densities(g, 0.25)]
 
 
 def _with_gaps(g: Generator) -> list[tuple]:
@@ -467,8 +486,13 @@ BEST_DISCRIMINATOR = Exercise(
     minutes=25,
     reference=_best(),
     tests=[
-        Test("judges every place as well as can be", _overlapping, 1, part(0, *ANSWERS)),
-        Test("has an answer where a density is 0", _with_gaps, 1, part(0, *ANSWERS)),
+        Test(
+            "judges every place as well as can be",
+            lambda g: _overlapping(g)[:1],
+            1,
+            _row(0, *ANSWERS),
+        ),
+        Test("has an answer where a density is 0", _with_gaps, 1, _row(0, *ANSWERS)),
         Test("says how far apart the densities are", _overlapping, 2, part(1, *ANSWERS)),
         Test("says it where a density is 0, too", _far_apart, 1, part(1, *ANSWERS)),
     ],
@@ -499,12 +523,6 @@ BEST_DISCRIMINATOR = Exercise(
             _best(lambda p, q: (p > q).float()),
             "you gave 0 or 1, but where both densities are above 0 nobody can be sure; the best "
             "D is the share p_data / (p_data + p_model)",
-        ),
-        Mistake(
-            "multiplies D by the step",
-            lambda p, q, dx: (_share_of_data(p, q) * dx, _jsd(p, q, dx)),
-            "you multiplied D by dx; D is a probability at each place, and only sums over "
-            "places, which stand for integrals, need the step",
         ),
         Mistake(
             "divides nothing by nothing",
@@ -541,11 +559,6 @@ BEST_DISCRIMINATOR = Exercise(
             _best(jsd=lambda p, q, dx: _jsd(p, q, 1.0)),
             "you summed over the places and forgot dx; an integral is a sum times the step, and "
             "a JSD never exceeds log 2",
-        ),
-        Mistake(
-            "averages over the places",
-            _best(jsd=lambda p, q, dx: _jsd(p, q, 1 / len(p))),
-            "you took the mean over the places; an integral is their sum times the step dx",
         ),
         Mistake(
             "gives the value of the game",
@@ -589,12 +602,6 @@ BEST_DISCRIMINATOR = Exercise(
             "compared with the mean of both",
         ),
         Mistake(
-            "counts the data only",
-            _best(jsd=lambda p, q, dx: _divergence(p, (p + q) / 2) * dx),
-            "you measured the data against the middle and left the model out; the JSD averages "
-            "both",
-        ),
-        Mistake(
             "counts in bits",
             _best(jsd=lambda p, q, dx: _jsd(p, q, dx) / math.log(2)),
             "you counted in bits; the game's loss has the natural logarithm, so use torch.log",
@@ -624,7 +631,6 @@ SETTING = (
     "opt_D = torch.optim.SGD(D.parameters(), lr={}); "
 )
 WEIGHTS = "G.weight.item(), G.bias.item(), D[0].weight.item(), D[0].bias.item()"
-BATCH = 2
 
 
 def _rounds(n: int, results: str) -> Callable[[Generator], list[tuple]]:
@@ -635,7 +641,7 @@ def _rounds(n: int, results: str) -> Callable[[Generator], list[tuple]]:
         weights = [_written(_signed(g, 0.5, 1.2, *size)) for size in sizes]
         lines = [SETTING.format(*weights, _number(g, 0.2, 0.4), _number(g, 0.5, 0.8))]
         for _ in range(n):
-            real, z = (_written(_signed(g, 0.4, 1.5, BATCH, 1)) for _ in range(2))
+            real, z = (_written(_signed(g, 0.4, 1.5, 2, 1)) for _ in range(2))
             lines.append(f"losses = train_step(G, D, opt_G, opt_D, {real}, {z})")
         return [("train_step", lines[0] + "; ".join(lines[1:]), results)]
 
@@ -724,7 +730,7 @@ def _round(
     real_cost: Callable = _as_real,
     fake_cost: Callable = _as_fake,
     maker_cost: Callable = _as_real,
-    clear_D: bool = True,
+    clear_D: str = "before",
     clear_G: bool = True,
     leak: bool = False,
     judge_moves: bool = True,
@@ -733,15 +739,15 @@ def _round(
 ) -> Callable:
     """One round of the game, with parts that can be spoilt.
 
-    ``leak``: the judge's loss goes back into the generator and stays there; ``then_move``: who
-    steps along the generator's loss.
+    ``clear_D``: before the judge's backward() or after its step; ``leak``: its loss goes back into
+    the generator and stays there; ``then_move``: who steps along the generator's loss.
     """
 
     def play(g: _Line, d: _Line, real: list[float], z: list[float]) -> Any:
         made = g(z)
         if clear_G:
             g.clear()
-        if clear_D:
+        if clear_D == "before":
             d.clear()
         loss_real, _ = _pass(real_cost, d, real)
         loss_fake, by_made = _pass(fake_cost, d, made)
@@ -749,7 +755,7 @@ def _round(
             g.back(z, by_made)
         if judge_moves:
             d.step()
-        if "D" in then_move:
+        if clear_D == "after" or "D" in then_move:
             d.clear()
         loss_G, by_made = _pass(maker_cost, d, made)
         g.back(z, by_made)
@@ -874,9 +880,16 @@ TRAIN_STEP = Exercise(
         ),
         Mistake(
             "forgets to clear the judge's gradients",
-            _round(clear_D=False),
+            _round(clear_D=""),
             "your first round is right and the next is not: the generator's backward() leaves "
             "gradients in the judge, too; call opt_D.zero_grad() before the judge's backward()",
+        ),
+        Mistake(
+            "clears the judge's gradients too early",
+            _round(clear_D="after"),
+            "your first round is right and the next is not: you cleared the judge's gradients "
+            "before the generator's backward() left new ones in it; clear them before the judge's "
+            "own backward()",
         ),
         Mistake(
             "forgets to clear the generator's gradients",
@@ -886,7 +899,7 @@ TRAIN_STEP = Exercise(
         ),
         Mistake(
             "clears no gradients",
-            _round(clear_D=False, clear_G=False),
+            _round(clear_D="", clear_G=False),
             "your first round is right and the next is not: backward() adds to .grad, so clear "
             "the gradients of each network before its own backward()",
         ),
@@ -938,12 +951,6 @@ TRAIN_STEP = Exercise(
             "of the two means",
         ),
         Mistake(
-            "sums",
-            _round(*(_times(BATCH, cost) for cost in (_as_real, _as_fake, _as_real))),
-            "your steps are as many times too long as the batch has samples: the losses are means, "
-            "not sums",
-        ),
-        Mistake(
             "takes the sigmoid twice",
             _round(*map(_of_the_sigmoid, (_as_real, _as_fake, _as_real))),
             "you took the sigmoid twice: D gives logits, and a loss with logits applies the "
@@ -954,12 +961,6 @@ TRAIN_STEP = Exercise(
             _round(then_move="D"),
             "you let the judge's optimizer take the generator's step, so the judge learns to be "
             "fooled and the generator stays; there call opt_G.step()",
-        ),
-        Mistake(
-            "moves both in the generator's step",
-            _round(then_move="GD"),
-            "you moved the judge in the generator's step as well, so it learns to be fooled; that "
-            "step belongs to opt_G alone",
         ),
         Mistake(
             "goes down the sum of both losses",
@@ -1063,6 +1064,11 @@ def _penalised(
     return gradient_penalty
 
 
+def _leaves_slopes(D, real, fake, u):
+    D(_between(real, fake, u)).sum().backward()
+    return _penalised()(D, real, fake, u)
+
+
 def _straight(D, real, fake, u):
     """The slope of the straight line from the made sample to the real one."""
     rise = D(real) - D(fake)
@@ -1108,6 +1114,14 @@ GRADIENT_PENALTY = Exercise(
             _penalised(lambda real, fake, u: u * real + (1 - u) * fake),
             "you laid the shares along the features, for u of shape (B,) meets the last axis; give "
             "it axes of length 1 behind the batch: u.view(-1, 1)",
+        ),
+        Mistake(
+            "shapes the shares for rows",
+            _penalised(
+                lambda real, fake, u: u[:, None] * real + (1 - u[:, None]) * fake,
+            ),
+            "your penalty is right for rows and wrong for pictures: u[:, None] meets the lines of "
+            "a picture; behind the batch u needs an axis of length 1 for each axis of a sample",
         ),
         Mistake(
             "swaps the shares",
@@ -1173,11 +1187,6 @@ GRADIENT_PENALTY = Exercise(
             "the sum leaves each row its own",
         ),
         Mistake(
-            "adds the sizes",
-            _penalised(length=lambda slope: slope.flatten(1).abs().sum(1)),
-            "you added up the sizes of the entries; the length is the root of the sum of squares",
-        ),
-        Mistake(
             "takes the length down the batch",
             _penalised(length=lambda slope: slope.norm(dim=0)),
             "you took the norm along axis 0, which mixes the rows; a row's slope runs along its "
@@ -1208,6 +1217,12 @@ GRADIENT_PENALTY = Exercise(
             "create_graph=True keeps its way back",
         ),
         Mistake(
+            "leaves slopes in the critic",
+            _leaves_slopes,
+            "your value is right, but you called backward(), which left other slopes in the "
+            "critic's weights; torch.autograd.grad hands the slope to you and leaves none",
+        ),
+        Mistake(
             "takes the slope of the line between",
             _straight,
             "you took the slope of the straight line between the two samples; the penalty asks for "
@@ -1222,17 +1237,20 @@ GRADIENT_PENALTY = Exercise(
 
 def _cloud(g: Generator, n: int, turn: float) -> Tensor:
     """Points that lie along a line at 45 degrees, up or down."""
-    along, across = normal(g, n) * uniform(g, 1.0, 2.0, 1), normal(g, n) * 0.5
-    return torch.stack([along + across, turn * along - across], 1)
+    while True:
+        along, across = normal(g, n) * uniform(g, 1.0, 2.0, 1), normal(g, n) * 0.5
+        cloud = torch.stack([along + across, turn * along - across], 1).round(decimals=2)
+        if cloud.T.cov().det() > 0.1:  # or rounding would count
+            return cloud
 
 
 def _clouds(g: Generator, n: int, m: int) -> tuple[Tensor, Tensor]:
-    """Two clouds that cross, of which no covariance is nearly singular."""
+    """Two that cross: the root of the product of their covariances is not that of their roots."""
     while True:
         a, b = _cloud(g, n, 1.0), _cloud(g, m, -0.4) + _signed(g, 0.5, 1.5, 2)
         S, T = a.T.cov(), b.T.cov()
-        if min(S.det(), T.det()) > 0.1 and (S[0, 1] * T[0, 1]) < -0.2:
-            return a.round(decimals=2), b.round(decimals=2)
+        if _shared(S, T) - (_root(S) @ _root(T)).trace() > 0.1:
+            return a, b
 
 
 def _as_many(g: Generator) -> list[tuple]:
@@ -1244,7 +1262,7 @@ def _fewer(g: Generator) -> list[tuple]:
 
 
 def _moved_away(g: Generator) -> list[tuple]:
-    a = _cloud(g, 4, 1.0).round(decimals=2)
+    a = _cloud(g, 4, 1.0)
     return [(a, a + _signed(g, 0.5, 1.5, 2))]
 
 
@@ -1357,21 +1375,9 @@ FRECHET_DISTANCE = Exercise(
             "take the eigenvalues of the product S1 @ S2",
         ),
         Mistake(
-            "roots the sum of the eigenvalues",
-            _less(lambda S, T: (S @ T).trace().sqrt()),
-            "you took the root of the trace; take the root of each eigenvalue of S1 @ S2 first, "
-            "then add",
-        ),
-        Mistake(
             "forgets the root",
             _less(lambda S, T: (S @ T).trace()),
             "you forgot the root of S1 @ S2: take the root of each of its eigenvalues, then add",
-        ),
-        Mistake(
-            "compares the traces only",
-            _apart(spread=lambda S, T: (S.trace() - T.trace()).abs()),
-            "you compared the traces only; what the two share is subtracted from their sum, twice "
-            "the trace of the root of S1 @ S2",
         ),
         Mistake(
             "adds the traces only",
