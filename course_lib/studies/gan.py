@@ -417,8 +417,8 @@ STEP_SIZES = {  # best of 0.001, 0.003 and 0.01 with seed 100, by ahead
     ("gradient penalty", 1): 0.003,
     ("gradient penalty", 5): 0.003,
     ("spectral norm", 1): 0.001,
-    ("spectral norm", 5): 0.003,
-    ("batch statistic", 1): 0.003,
+    ("spectral norm", 5): 0.01,
+    ("batch statistic", 1): 0.01,
     ("batch statistic", 5): 0.003,
 }
 
