@@ -6,12 +6,13 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from masters import solutions
+from masters import master, solutions
 from torch import nn
 
 from course_lib.checks.gan import (
     BEST_DISCRIMINATOR,
     DISCRIMINATOR_LOSS,
+    EXERCISES,
     FRECHET_DISTANCE,
     GRADIENT_PENALTY,
     NEAREST,
@@ -21,6 +22,7 @@ from course_lib.checks.gan import (
     _drawn,
 )
 from course_lib.checks.values import difference, plain
+from tools.notebooks import compose_exercise
 
 SEEDS = range(20)
 
@@ -142,3 +144,12 @@ def test_no_point_lies_on_the_edge_of_a_ball(seeds, sizes, k):
         for x, others in (pair, pair[::-1]):
             radii = torch.cdist(x, x).sort(1).values[:, k]
             assert ((torch.cdist(others, x) - radii).abs() / radii).min() > 0.01
+
+
+def test_the_learners_copy_states_every_exercise():
+    """A part that only the solutions show ends where it should."""
+    path = master("gan")
+    copy = "\n".join(cell.source for cell in compose_exercise(path).cells)
+    for ex in EXERCISES:
+        assert f"## {ex.heading()}\n\n{ex.summary()}" in copy
+        assert f"Exercise {ex.number}: " in copy

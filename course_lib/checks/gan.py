@@ -1010,6 +1010,11 @@ QUADRATIC = (
 )
 
 
+# From where to where the numbers of a flat row and of a steep one lie. The real ones are larger, so
+# that shares which are mixed up move both rows towards a slope of 1 and cannot cancel.
+REAL_ROWS, FAKE_ROWS = ((0.1, 0.2), (1.5, 2.0)), ((0.02, 0.08), (0.8, 1.2))
+
+
 def _critics(results: str, *lines: str, size: tuple[int, ...] = (2,)) -> Callable:
     """A program: a critic whose slope is below 1 in the first row and above 1 in the second.
 
@@ -1020,20 +1025,16 @@ def _critics(results: str, *lines: str, size: tuple[int, ...] = (2,)) -> Callabl
         sign = _signed(g, 1, 1, *size)  # of real and fake alike, or the points between may be 0
         tensors = (
             uniform(g, 0.6, 1.0, math.prod(size)),
-            *(torch.stack([uniform(g, *ends, *size) for ends in ROWS]) * sign for _ in range(2)),
-            torch.stack([_number_in(g, 0.1, 0.4), _number_in(g, 0.6, 0.9)]),
+            *(
+                torch.stack([uniform(g, *ends, *size) for ends in rows]) * sign
+                for rows in (REAL_ROWS, FAKE_ROWS)
+            ),
+            torch.cat([uniform(g, 0.1, 0.4, 1), uniform(g, 0.6, 0.9, 1)]),
         )
         text = "; ".join([QUADRATIC.format(*map(_written, tensors)), *lines])
         return [("gradient_penalty", text, results)]
 
     return cases
-
-
-ROWS = ((0.05, 0.2), (1.0, 2.0))
-
-
-def _number_in(g: Generator, low: float, high: float) -> Tensor:
-    return uniform(g, low, high, 1)[0]
 
 
 def _by_row(u: Tensor, x: Tensor) -> Tensor:
