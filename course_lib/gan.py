@@ -189,8 +189,9 @@ class Discriminator(nn.Module):
         width: channels of the first layer; twice as many in the second.
         channels: C of the pictures.
         classes: K; above 0 it is told the class of each picture, as K further channels.
-        norm: ``"batch"`` as DCGAN, ``"spectral"``: no layer stretches more than once, or
-            ``"none"``, as the penalty on the gradient of each picture asks for.
+        norm: ``"batch"`` as DCGAN, ``"spectral"``: each layer's weights, as a matrix,
+            divided by their largest singular value, or ``"none"``, as the penalty on the
+            gradient of each picture asks for.
         device: where the parameters live; None chooses.
 
     Raises:
@@ -298,7 +299,8 @@ def play(
         progress: a progress bar; None shows it on a terminal or in a notebook.
 
     Returns:
-        ``D`` and ``G``: the loss of each at each step, the last of D's rounds.
+        ``D`` and ``G``: the loss of each at each step; of D the last of its rounds, with the
+        penalty. The networks stay in training mode.
 
     Raises:
         ValueError: for a loss that is none of the three, or numbers of steps below 1.
@@ -442,7 +444,7 @@ def optimal_discriminator(p_data: Tensor, p_model: Tensor) -> Tensor:
     Source: Goodfellow et al. 2014, proposition 1.
     """
     total = p_data + p_model
-    return torch.where(total > 0, p_data / total.clamp(min=torch.finfo(total.dtype).tiny), 0.5)
+    return torch.where(total > 0, p_data / total.where(total > 0, 1.0), 0.5)
 
 
 def js_divergence(p: Tensor, q: Tensor, dx: float = 1.0) -> Tensor:

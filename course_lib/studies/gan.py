@@ -98,7 +98,7 @@ class Linears(nn.Module):
         D: numbers in.
         H: numbers out.
         spectral: divide each layer's weights by their largest singular value, so that it stretches
-            nothing more than once.
+            nothing by more than 1.
 
     Source: Miyato et al. 2018, algorithm 1, for the power iteration.
     """
@@ -218,7 +218,7 @@ def clouds_run(
         device: where to compute; None chooses.
         ahead: steps of G for each step of D.
         lr: step size of both players.
-        steps: of each player.
+        steps: of D; G makes ``ahead`` times as many.
 
     Returns:
         For each game s ``covered_s``, clouds, and ``good_s``, a share of the samples; ``ms``,
