@@ -142,19 +142,16 @@ def race_run(seed: int, steps: int, lr: float, device=None) -> dict[str, float]:
 
 SHORT = {"recipe": "course", "steps": 220, "lr": 0.01}
 LONG = SHORT | {"steps": 1400}
-TRIED = {
+TRIED = {  # step sizes
     "nothing": (0.0025, 0.005, 0.01, 0.02),
     "Muon": (0.0015, 0.003, 0.006, 0.012),
-}  # step sizes
+}
 AT_SCALE = {
     "gpt_choosing": Experiment(
         gpt_run,
         [
             SHORT | {"lr": lr, "without": without, "choosing": True}
-            for without, rates in (
-                ("nothing", (0.005, 0.01, 0.02)),
-                ("Muon", (0.003, 0.006, 0.012)),
-            )
+            for without, rates in TRIED.items()
             for lr in rates
         ],
         seeds=1,
