@@ -140,11 +140,11 @@ def race_run(seed: int, steps: int, lr: float, device=None) -> dict[str, float]:
     return found | {name: judge(model, judging, 64) for name, model in models.items()}
 
 
-SHORT = {"recipe": "course", "steps": 220, "lr": 0.01}
+SHORT = {"recipe": "course", "steps": 220, "lr": 0.005}
 LONG = SHORT | {"steps": 1400}
 TRIED = {  # step sizes
     "nothing": (0.0025, 0.005, 0.01, 0.02),
-    "Muon": (0.0015, 0.003, 0.006, 0.012),
+    "Muon": (0.0008, 0.0015, 0.003, 0.006, 0.012),
 }
 AT_SCALE = {
     "gpt_choosing": Experiment(
@@ -164,7 +164,7 @@ AT_SCALE = {
     "gpt_without": Experiment(
         gpt_run,
         [SHORT | {"without": name} for name in (*WITHOUT, "bfloat16")]
-        + [SHORT | {"without": "Muon", "lr": 0.006}],
+        + [SHORT | {"without": "Muon", "lr": 0.0015}],
         seeds=3,
         times=["cpu_seconds"],
         at_scale=True,
