@@ -2,10 +2,12 @@
 
 import math
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_lib.rnn import CharModel
@@ -36,7 +38,7 @@ def test_a_text_of_the_language_has_its_odds_and_its_entropy():
     assert torch.allclose(odds.sum(-1), torch.ones(3, 3, dtype=torch.float64))
     text = study.speak(odds, 60_000, seed=2).tolist()
     triples = Counter(zip(text, text[1:], text[2:], strict=False))
-    pairs = Counter(zip(text, text[1:], strict=False))
+    pairs = Counter(pairwise(text))
     for (a, b, c), n in triples.items():
         assert n / pairs[a, b] == pytest.approx(odds[a, b, c].item(), abs=0.02)
     spent = -sum(n * math.log2(odds[t]) for t, n in triples.items()) / (len(text) - 2)
@@ -54,9 +56,8 @@ def test_a_power_law_is_found_again_and_so_is_an_exponent():
 def test_multiplications_are_those_that_torch_counts(T):
     K, D, layers, H = 11, 16, 2, 12
     gpt = GPT(K, D, layers, 2, T, positions="rotary", device="cpu")
-    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        with FlopCounterMode(display=False) as count:
-            gpt(torch.zeros(1, T, dtype=torch.int64))
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as count:
+        gpt(torch.zeros(1, T, dtype=torch.int64))
     counted = study.multiplications(D, layers, T, K)
     assert count.get_total_flops() == 2 * T * counted
     lstm = CharModel(K, H, recurrent=nn.LSTM, device="cpu")
