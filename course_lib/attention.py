@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .device import pick_device
 from .optimization import one_cycle
+from .plotting import INK, PALETTE
 from .progress import bar
 from .training import batches
 
@@ -64,6 +65,49 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> tuple
     return weights @ v, weights
 
 
+def attend_backward(
+    q: Tensor, k: Tensor, v: Tensor, grad: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of a loss by q, k and v, from its gradient by what :func:`attend` returned.
+
+    With the weights A and their gradient ``dA = grad vᵀ``: ``dv = Aᵀ grad``, through the softmax
+    ``dS = A ⊙ (dA - Σ_s A ⊙ dA)``, ``dq = dS k / √D``, ``dk = dSᵀ q / √D``.
+
+    Args:
+        q: as given to :func:`attend`, but no axis broadcast against another: (..., T, D).
+        k: shape (..., S, D).
+        v: shape (..., S, E).
+        grad: the loss by the averages, shape (..., T, E).
+        mask: as given to :func:`attend`.
+
+    Returns:
+        The gradients by q, k and v.
+    """
+    _, A = attend(q, k, v, mask)
+    d_A = grad @ v.transpose(-2, -1)  # (..., T, S)
+    d_scores = A * (d_A - (A * d_A).sum(-1, keepdim=True)) / math.sqrt(q.shape[-1])
+    return d_scores @ k, d_scores.transpose(-2, -1) @ q, A.transpose(-2, -1) @ grad
+
+
+def padding_mask(lengths: Tensor, S: int) -> Tensor:
+    """Where the symbols of padded rows are.
+
+    Args:
+        lengths: symbols of each row, shape (B,).
+        S: places of each row.
+
+    Returns:
+        bool, shape (B, S): True at the first ``lengths[b]`` places. Give it to :func:`attend` as
+        ``mask[:, None]``, the same for every query.
+
+    Example:
+        >>> padding_mask(torch.tensor([1, 3]), 3).int()
+        tensor([[1, 0, 0],
+                [1, 1, 1]], dtype=torch.int32)
+    """
+    return torch.arange(S, device=lengths.device) < lengths[:, None]
+
+
 def causal_mask(T: int, S: int | None = None, device=None) -> Tensor:
     """Who may look where when nobody may look ahead: True where the key is not after the query.
 
@@ -83,6 +127,148 @@ def causal_mask(T: int, S: int | None = None, device=None) -> Tensor:
     S = T if S is None else S
     ones = torch.ones(T, S, dtype=torch.bool, device=pick_device(device))
     return ones.tril(S - T)
+
+
+class AdditiveAttention(nn.Module):
+    """Attention with the score ``wᵀ tanh(W_q q + W_k k)``: a small network compares.
+
+    Args:
+        query_width: of q.
+        key_width: of k.
+        hidden: units of the small network.
+        device: where the parameters live; None chooses.
+
+    Source: Bahdanau, Cho & Bengio 2015, section A.1.2.
+    """
+
+    def __init__(self, query_width: int, key_width: int, hidden: int, device=None) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_width, hidden)
+        self.key = nn.Linear(key_width, hidden, bias=False)
+        self.score = nn.Linear(hidden, 1, bias=False)
+        self.to(pick_device(device))
+
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Compare each query with each key, and average the values.
+
+        Args:
+            q: shape (..., T, query_width).
+            k: shape (..., S, key_width).
+            v: shape (..., S, E).
+            mask: as for :func:`attend`.
+
+        Returns:
+            The averages (..., T, E) and the weights (..., T, S).
+        """
+        both = self.query(q)[..., :, None, :] + self.key(k)[..., None, :, :]  # (..., T, S, hidden)
+        scores = self.score(both.tanh())[..., 0]  # (..., T, S)
+        if mask is None:
+            weights = scores.softmax(-1)
+        else:
+            weights = scores.masked_fill(~mask, -math.inf).softmax(-1).masked_fill(~mask, 0.0)
+        return weights @ v, weights
+
+
+# ---- several heads
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """Cut the width into heads: (B, T, E) -> (B, heads, T, E / heads)."""
+    return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """Put the heads side by side again: (B, heads, T, d) -> (B, T, heads * d)."""
+    return x.transpose(-3, -2).flatten(-2)
+
+
+class MultiHeadAttention(nn.Module):
+    """Several attentions side by side, each in a projection of its own; then one linear layer.
+
+    Names, shapes and first values of the parameters are those of ``nn.MultiheadAttention(E, heads,
+    batch_first=True)``: a ``state_dict`` fits both. A mask does not; there True means: do not look.
+
+    Args:
+        width: E, of queries, keys, values and of the output; a multiple of ``heads``.
+        heads: each E / heads wide.
+        bias: add one to each projection.
+        device: where the parameters live; None chooses.
+
+    Raises:
+        ValueError: when the width is not a multiple of the heads.
+
+    Example:
+        >>> layer = MultiHeadAttention(8, heads=2, device="cpu")
+        >>> mixed, weights = layer(*3 * [torch.zeros(4, 5, 8)])
+        >>> mixed.shape, weights.shape
+        (torch.Size([4, 5, 8]), torch.Size([4, 2, 5, 5]))
+
+    Source: Vaswani et al. 2017, section 3.2.2.
+    """
+
+    def __init__(self, width: int, heads: int, bias: bool = True, device=None) -> None:
+        super().__init__()
+        if heads < 1 or width % heads:
+            raise ValueError(f"width must be a multiple of heads, got {width} and {heads}")
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))  # of q, k, v
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width)) if bias else None
+        self.out_proj = nn.Linear(width, width, bias=bias)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        if bias:
+            nn.init.zeros_(self.out_proj.bias)
+        self.to(pick_device(device))
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Each query looks, once per head, at the keys.
+
+        Args:
+            query: shape (B, T, E).
+            key: shape (B, S, E); the query itself for self-attention.
+            value: shape (B, S, E).
+            mask: bool, True where a query may look: (T, S), (B, T, S) or (B, heads, T, S); an axis
+                may be 1.
+
+        Returns:
+            What was mixed (B, T, E), and the weights (B, heads, T, S).
+        """
+        W = self.in_proj_weight.chunk(3)  # (E, E) each
+        b = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+        q, k, v = (
+            split_heads(F.linear(x, *Wb), self.heads)  # (B, heads, T or S, E / heads)
+            for x, *Wb in zip((query, key, value), W, b, strict=True)
+        )
+        if mask is not None and mask.ndim == 3:
+            mask = mask[:, None]  # the same for every head
+        mixed, weights = attend(q, k, v, mask)
+        return self.out_proj(merge_heads(mixed)), weights
+
+
+def draw_weights(ax, weights: Tensor, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """Draw where each row looks: the more ink, the larger the weight, in steps of a tenth.
+
+    Args:
+        ax: matplotlib axes.
+        weights: from 0 to 1, shape (T, S).
+        columns: the S names of what is looked at.
+        rows: the T names of those who look.
+    """
+    from matplotlib.patches import Rectangle
+
+    T, S = weights.shape
+    for t, s in (10 * weights).round().nonzero().tolist():
+        ink = round(10 * weights[t, s].item()) / 10
+        ax.add_patch(Rectangle((s, t), 1, 1, fc=PALETTE[0], ec="none", alpha=ink))
+    ax.add_patch(Rectangle((0, 0), S, T, fill=False, ec=INK, lw=0.8))
+    ax.set(xlim=(-0.05, S + 0.05), ylim=(T + 0.05, -0.05), aspect="equal")
+    ax.set_xticks([s + 0.5 for s in range(S)], columns)
+    ax.set_yticks([t + 0.5 for t in range(T)], rows)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 # ---- words as numbers
@@ -216,7 +402,14 @@ class Seq2Seq(nn.Module):
         self.to(pick_device(device))
 
     def read(self, source: Tensor) -> Memory:
-        """Read sources (B, S), int64, padded behind; each at least one symbol long."""
+        """Read the sources, in both directions.
+
+        Args:
+            source: int64, shape (B, S), padded behind; each at least one symbol long.
+
+        Returns:
+            A :class:`Memory` of B rows.
+        """
         mask = source != PAD
         x = self.dropout(self.source_table(source))  # (B, S, H)
         packed = nn.utils.rnn.pack_padded_sequence(
@@ -257,11 +450,14 @@ class Seq2Seq(nn.Module):
         return self.head(self.dropout(mixed)), state[0], weights
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Logits (B, T, K) of the symbol after each of the target's, given the symbols before it.
+        """Tell the symbol after each of the target's, given the symbols before it.
 
         Args:
             source: int64, shape (B, S), padded.
             target: int64, shape (B, T), from START on.
+
+        Returns:
+            Logits (B, T, K).
         """
         memory = self.read(source)
         return self.write(target, self.start(memory), memory)[0]
@@ -374,8 +570,9 @@ def beam_search(
 ) -> list[tuple[list[int], float]]:
     """Carry the ``beams`` likeliest beginnings along, symbol by symbol.
 
-    A text is done when it wrote END. The search stops when ``beams`` texts are done, or after
-    ``steps`` symbols; then what is left undone counts too.
+    A text is done when it wrote END and is among the ``beams`` likeliest of its step. The search
+    stops when ``beams`` texts are done, or after ``steps`` symbols; then what is left undone counts
+    too. One beam is greedy search.
 
     Args:
         step: ``step(tokens, state)`` reads the last symbols (n,) and a state of n rows, and gives
@@ -405,12 +602,13 @@ def beam_search(
         K = sums.shape[1]
         best, places = sums.flatten().topk(min(2 * beams, sums.numel()))
         going = []  # 2 * beams hold enough that go on: at most one END a beginning
-        for total, place in zip(best.tolist(), places.tolist(), strict=True):
+        for rank, (total, place) in enumerate(zip(best.tolist(), places.tolist(), strict=True)):
             row, token = divmod(place, K)
             if total == -math.inf:
                 break
             if token == END:
-                done.append((texts[row][1:], total / length**alpha))
+                if rank < beams:  # an END further down would stop one beam where greedy goes on
+                    done.append((texts[row][1:], total / length**alpha))
             elif len(going) < beams:
                 going.append((row, token, total))
         if len(done) >= beams or not going:

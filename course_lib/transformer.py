@@ -357,6 +357,8 @@ def _last_norm(width: int, place: str = "pre", norm: str = "layer", **others) ->
 
 # ---- GPT
 
+WAVES = 0.1  # height of sinusoidal positions; in waves of 1 the symbols, which begin at 0.02, drown
+
 
 class GPT(nn.Module):
     """A language model: each place sees those before it and tells the next symbol.
@@ -411,7 +413,7 @@ class GPT(nn.Module):
         self.block, self.layers = block, layers
         self.table = nn.Embedding(symbols, width)
         self.positions = nn.Embedding(block, width) if positions == "learned" else None
-        waves = sinusoidal(block, width) if positions == "sinusoidal" else None
+        waves = WAVES * sinusoidal(block, width) if positions == "sinusoidal" else None
         self.register_buffer("waves", waves, persistent=False)
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(

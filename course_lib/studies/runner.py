@@ -173,8 +173,9 @@ def run_study(
 def planned(study: Any, seeds: int | None = None) -> list[dict[str, Any]]:
     """Every run of a study: experiment, settings, seed and hash."""
     return [
-        {"experiment": name, **settings, "seed": seed, "hash": experiment.hash()}
+        {"experiment": name, **settings, "seed": seed, "hash": today}
         for name, experiment in study.EXPERIMENTS.items()
+        for today in (experiment.hash(),)
         for settings in experiment.settings
         for seed in range(seeds or experiment.seeds)
     ]

@@ -23,7 +23,7 @@ from ..attention import attend, causal_mask
 from ..device import pick_device
 from ..optimization import one_cycle
 from ..rnn import LSTM, CharModel
-from ..transformer import GPT, Block, generate, learn, nats, sinusoidal
+from ..transformer import GPT, WAVES, Block, generate, learn, nats, sinusoidal
 from .rnn import book
 from .runner import Experiment
 
@@ -329,9 +329,9 @@ def taught(
     text = speak(odds, BATCH * WINDOW * steps, 2 * seed).to(device)
     make = lambda: GPT(TONGUE["K"], width, 2, 2, WINDOW, positions=positions, device=device)
     net = seeded(seed, make)
-    if positions == "sinusoidal":  # in waves of 1 the symbols, which begin at 0.02, would drown
-        net.waves = 0.1 * sinusoidal(4 * WINDOW, width).to(device)
     learn(net, text, steps=steps, batch=BATCH, lr=RATE, seed=seed, progress=False)
+    if positions == "sinusoidal":  # to read on behind the window
+        net.waves = WAVES * sinusoidal(4 * WINDOW, width).to(device)
     return net.eval(), speak(odds, 20_000, 2 * seed + 1).to(device), entropy
 
 
