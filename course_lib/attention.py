@@ -36,7 +36,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> tuple
             nowhere gets zeros.
 
     Returns:
-        The averages (..., T, E) and the weights (..., T, S); the weights of a query add up to 1.
+        The averages (..., T, E) and the weights (..., T, S); the weights of a query add
+        up to 1, or are all 0 where it may look nowhere.
 
     Raises:
         ValueError: when the widths of queries and keys, or the numbers of keys and values, differ,
@@ -130,7 +131,7 @@ def causal_mask(T: int, S: int | None = None, device=None) -> Tensor:
 
 
 class AdditiveAttention(nn.Module):
-    """Attention with the score ``wᵀ tanh(W_q q + W_k k)``: a small network compares.
+    """Attention with the score ``wᵀ tanh(W_q q + b + W_k k)``: a small network compares.
 
     Args:
         query_width: of q.
@@ -376,7 +377,8 @@ class Seq2Seq(nn.Module):
         >>> model(torch.tensor([[4, 5, 6]]), torch.tensor([[START, 4]])).shape
         torch.Size([1, 2, 7])
 
-    Source: Cho et al. 2014 without attention; Luong, Pham & Manning 2015 with it.
+    Source: Cho et al. 2014 without attention; Luong, Pham & Manning 2015 with it, but without their
+    input feeding.
     """
 
     def __init__(
@@ -494,7 +496,7 @@ def teach(
         progress: a progress bar; None shows it on a terminal or in a notebook.
 
     Returns:
-        The mean loss of each epoch, in nats a symbol.
+        The mean over the batches of each epoch's losses, in nats a symbol.
 
     Raises:
         ValueError: when there are not as many sources as targets.

@@ -8,7 +8,8 @@ channels, H and W height and width, D features, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -188,8 +189,9 @@ class Discriminator(nn.Module):
         width: channels of the first layer; twice as many in the second.
         channels: C of the pictures.
         classes: K; above 0 it is told the class of each picture, as K further channels.
-        norm: ``"batch"`` as DCGAN, ``"spectral"``: no layer stretches more than once, or
-            ``"none"``, as the penalty on the gradient of each picture asks for.
+        norm: ``"batch"`` as DCGAN, ``"spectral"``: each layer's weights, as a matrix,
+            divided by their largest singular value, or ``"none"``, as the penalty on the
+            gradient of each picture asks for.
         device: where the parameters live; None chooses.
 
     Raises:
@@ -297,7 +299,8 @@ def play(
         progress: a progress bar; None shows it on a terminal or in a notebook.
 
     Returns:
-        ``D`` and ``G``: the loss of each at each step, the last of D's rounds.
+        ``D`` and ``G``: the loss of each at each step; of D the last of its rounds, with the
+        penalty. The networks stay in training mode.
 
     Raises:
         ValueError: for a loss that is none of the three, or numbers of steps below 1.
@@ -419,3 +422,289 @@ def _check_features(a: Tensor, b: Tensor, least: int) -> None:
             f"expected two sets of features (N, D) and (M, D) with at least {least} rows each, "
             f"got {tuple(a.shape)} and {tuple(b.shape)}"
         )
+
+
+# ---- on a line, where everything can be drawn
+
+
+def optimal_discriminator(p_data: Tensor, p_model: Tensor) -> Tensor:
+    """The best that D can do: ``p_data / (p_data + p_model)``, and ½ where neither has any.
+
+    Args:
+        p_data: density of the data at some points, any shape.
+        p_model: density of the samples at the same points.
+
+    Returns:
+        Probabilities of data, in the same shape.
+
+    Example:
+        >>> optimal_discriminator(torch.tensor([3.0, 0.2, 0.0]), torch.tensor([1.0, 0.2, 0.5]))
+        tensor([0.7500, 0.5000, 0.0000])
+
+    Source: Goodfellow et al. 2014, proposition 1.
+    """
+    total = p_data + p_model
+    return torch.where(total > 0, p_data / total.where(total > 0, 1.0), 0.5)
+
+
+def js_divergence(p: Tensor, q: Tensor, dx: float = 1.0) -> Tensor:
+    """``½ KL(p ‖ m) + ½ KL(q ‖ m)`` with m halfway between p and q: from 0 to log 2.
+
+    Args:
+        p: a density at points ``dx`` apart, or probabilities of cases; along the last axis.
+        q: another one.
+        dx: from a point to the next; 1 for probabilities.
+
+    Returns:
+        Nats, without the last axis.
+
+    Example:
+        >>> js_divergence(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]))
+        tensor(0.6931)
+
+    Source: Lin 1991.
+    """
+    middle = (p + q) / 2
+    nats = torch.special.xlogy(p, p / middle) + torch.special.xlogy(q, q / middle)
+    return nats.nan_to_num().sum(-1) * dx / 2  # where both are 0 nothing is added
+
+
+class LineGenerator(nn.Module):
+    """``x = mean + sd z``: samples of a normal whose density is known at every step.
+
+    Args:
+        mean: where it starts.
+        sd: how wide it starts.
+    """
+
+    latent = 1
+
+    def __init__(self, mean: float, sd: float) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.tensor(float(mean)))
+        self.sd = nn.Parameter(torch.tensor(float(sd)))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Stretch and move: (B, 1) to (B, 1)."""
+        return self.mean + self.sd * z
+
+    def density(self, x: Tensor) -> Tensor:
+        """Of its samples, at the points x."""
+        return torch.distributions.Normal(self.mean, self.sd.abs()).log_prob(x).exp().detach()
+
+
+def duel_1d(
+    X: Tensor, grid: Tensor, at: Sequence[int], *, samples: int = 12, **settings
+) -> list[dict[str, Any]]:
+    """Play on a line and write down all that can be drawn.
+
+    Args:
+        X: data, shape (N, 1).
+        grid: points, shape (M,), where densities and D are wanted.
+        at: the steps to write down, ascending; 0 is before the first.
+        samples: how many samples get an arrow.
+        settings: of :func:`play`; ``loss``, ``lr``, ``rounds``, ``seed`` ...
+
+    Returns:
+        For each of those steps ``step``, ``mean`` and ``sd`` of the samples; on the grid
+        ``p_model`` and ``D``, the probability of data; for some samples their place ``x`` and
+        ``arrow``, minus the slope of G's loss there: the way each is pushed.
+    """
+    seed, loss = settings.get("seed", 0), settings.get("loss", "non-saturating")
+    torch.manual_seed(seed)
+    G, D = LineGenerator(-2.0, 0.5), PointDiscriminator(features=1, hidden=16, device="cpu")
+    z = torch.distributions.Normal(0.0, 1.0).icdf(torch.linspace(0.05, 0.95, samples))[:, None]
+    frames = []
+
+    def write(step: int) -> None:
+        if step not in at:
+            return
+        x = G(z).detach().requires_grad_()  # (S, 1)
+        each = generator_loss(D(x)[:, None], loss) * samples  # a sum: every sample its own slope
+        (slope,) = torch.autograd.grad(each, x)
+        with torch.no_grad():
+            D_grid = D(grid[:, None]).sigmoid()
+        frames.append(
+            {"step": step, "mean": G.mean.item(), "sd": G.sd.abs().item()}
+            | {"p_model": G.density(grid), "D": D_grid}
+            | {"x": x[:, 0].detach(), "arrow": -slope[:, 0]}
+        )
+
+    write(0)
+    play(G, D, X, steps=max(at), watch=write, progress=False, **settings)
+    return frames
+
+
+# ---- in the plane: rings of normals
+
+
+class PointGenerator(nn.Module):
+    """Numbers to points: two hidden layers of ReLUs.
+
+    Args:
+        latent: L, how many numbers a point is made from.
+        hidden: units of each hidden layer.
+        features: D of the points.
+        device: where the parameters live; None chooses.
+    """
+
+    def __init__(self, latent: int = 2, hidden: int = 64, features: int = 2, device=None) -> None:
+        super().__init__()
+        self.latent = latent
+        self.net = nn.Sequential(
+            *(nn.Linear(latent, hidden), nn.ReLU()),
+            *(nn.Linear(hidden, hidden), nn.ReLU()),
+            nn.Linear(hidden, features),
+        ).to(pick_device(device))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Make points: (B, L) to (B, D)."""
+        return self.net(z)
+
+
+class PointDiscriminator(nn.Module):
+    """Points to logits: two hidden layers of ReLUs.
+
+    Args:
+        features: D of the points.
+        hidden: units of each hidden layer.
+        batch_features: also let it see how much a batch varies, by :func:`batch_spread`.
+        spectral: divide each weight matrix by its largest singular value.
+        device: where the parameters live; None chooses.
+    """
+
+    def __init__(
+        self, features=2, hidden=64, batch_features=False, spectral=False, device=None
+    ) -> None:
+        super().__init__()
+        divided = nn.utils.parametrizations.spectral_norm if spectral else lambda layer: layer
+        self.batch_features = batch_features
+        self.body = nn.Sequential(
+            *(divided(nn.Linear(features, hidden)), nn.ReLU()),
+            *(divided(nn.Linear(hidden, hidden)), nn.ReLU()),
+        )
+        self.last = divided(nn.Linear(hidden + batch_features, 1))
+        self.to(pick_device(device))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Judge points: (B, D) to logits (B,)."""
+        h = self.body(x)  # (B, hidden)
+        return self.last(batch_spread(h) if self.batch_features else h)[:, 0]
+
+
+def batch_spread(h: Tensor) -> Tensor:
+    """Append to each row the standard deviation over the batch, averaged over the features.
+
+    Args:
+        h: shape (B, D).
+
+    Returns:
+        Shape (B, D + 1); the last column holds one number, small for a batch of equal rows.
+
+    Example:
+        >>> batch_spread(torch.tensor([[1.0, 0.0], [3.0, 4.0]]))
+        tensor([[1.0000, 0.0000, 1.5000],
+                [3.0000, 4.0000, 1.5000]])
+
+    Source: Karras et al. 2018, section 3; a simpler form of Salimans et al. 2016, section 3.2.
+    """
+    # the slope of a root at 0 is infinite: a batch of equal rows would give nan
+    spread = (h.var(0, correction=0) + 1e-8).sqrt().mean()
+    return torch.cat([h, spread.expand(len(h), 1)], 1)
+
+
+def ring_centres(modes: int = 8, radius: float = 2.0) -> Tensor:
+    """Points at equal distances on a circle, shape (modes, 2)."""
+    angle = torch.arange(modes) * (2 * torch.pi / modes)
+    return radius * torch.stack([angle.cos(), angle.sin()], 1)
+
+
+def ring(n: int, modes: int = 8, radius: float = 2.0, sd: float = 0.05, generator=None) -> Tensor:
+    """Draw from a ring of round normals, each as likely as the others.
+
+    Args:
+        n: how many points.
+        modes: how many normals.
+        radius: of the ring.
+        sd: of each normal along each axis.
+        generator: on the CPU; None takes torch's own.
+
+    Returns:
+        Points, shape (n, 2).
+
+    Source: Metz et al. 2017, section 3.1.
+    """
+    mode = torch.randint(modes, (n,), generator=generator)
+    return ring_centres(modes, radius)[mode] + sd * torch.randn(n, 2, generator=generator)
+
+
+def modes_covered(
+    x: Tensor, centres: Tensor, sd: float, reach: float = 3.0, least: float = 0.1
+) -> tuple[int, float]:
+    """Count the modes that samples reach, and the share of samples that are good.
+
+    Args:
+        x: samples, shape (N, D).
+        centres: of the modes, shape (K, D).
+        sd: of each mode.
+        reach: a sample is good within so many sd of a centre.
+        least: a mode is covered when its good samples are that part of a fair share N / K.
+
+    Returns:
+        Modes covered, and the share of good samples.
+    """
+    distance, mode = torch.cdist(x, centres).min(1)  # (N,)
+    good = distance <= reach * sd
+    held = mode[good].bincount(minlength=len(centres))
+    return int((held >= least * len(x) / len(centres)).sum()), good.double().mean().item()
+
+
+# ---- how steep a discriminator may be, and a walk among latent numbers
+
+
+def spectral_norm(W: Tensor, v: Tensor, rounds: int = 1) -> tuple[Tensor, Tensor]:
+    """The largest singular value of W by power iteration: σ ≈ uᵀ W v.
+
+    Args:
+        W: a matrix, shape (H, D); the slope of σ goes back to it, as u vᵀ.
+        v: where to start, shape (D,); give back the one that came to go on.
+        rounds: of ``u = W v``, ``v = Wᵀ u``, each made of length 1; at least 1.
+
+    Returns:
+        σ, and v for the next time.
+
+    Raises:
+        ValueError: when the shapes do not fit, or for no round.
+
+    Example:
+        >>> sigma, _ = spectral_norm(torch.diag(torch.tensor([3.0, 1.0])), torch.ones(2), 20)
+        >>> round(sigma.item(), 4)
+        3.0
+
+    Source: Miyato et al. 2018, algorithm 1.
+    """
+    if W.ndim != 2 or v.shape != W.shape[1:] or rounds < 1:
+        raise ValueError(
+            f"expected W (H, D), v (D,) and at least 1 round, got {tuple(W.shape)}, "
+            f"{tuple(v.shape)} and {rounds}"
+        )
+    with torch.no_grad():  # the directions are held fixed
+        for _ in range(rounds):
+            u = F.normalize(W @ v, dim=0)
+            v = F.normalize(W.T @ u, dim=0)
+    return u @ W @ v, v
+
+
+def interpolate(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """``cos(tπ/2) a + sin(tπ/2) b``: for normal a and b normal on all the way, of variance 1.
+
+    Args:
+        a: latent numbers where t = 0, any shape.
+        b: those where t = 1.
+        t: the place on the way.
+
+    Returns:
+        Latent numbers, of the same shape.
+    """
+    angle = torch.tensor(t * torch.pi / 2)
+    return angle.cos() * a + angle.sin() * b

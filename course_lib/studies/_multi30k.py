@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..attention import (
     END,
@@ -51,6 +51,19 @@ def sentence(tokens: Sequence[str]) -> str:
     text = " ".join(token for token in tokens if token != "<unknown>")
     text = re.sub(r" ([.,!?;:)])", r"\1", text)
     return re.sub(r"(\w) ([-/']) (\w)", r"\1\2\3", text)
+
+
+class Half(nn.Module):
+    """A translator whose lessons are computed in bfloat16, in half the time."""
+
+    def __init__(self, model: Seq2Seq) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """Logits (B, T, K), in float32."""
+        with torch.autocast(source.device.type, torch.bfloat16):
+            return self.model(source, target).float()
 
 
 def bleu(found: Sequence[str], right: Sequence[str]) -> float:
@@ -122,7 +135,7 @@ def translation_run(
     torch.manual_seed(seed)
     model = Seq2Seq(len(known[0]), len(known[1]), hidden, attention, dropout, device)
     began = time.process_time()
-    losses = teach(model, source, target, epochs=epochs, batch=64, lr=lr, seed=seed)
+    losses = teach(Half(model), source, target, epochs=epochs, batch=128, lr=lr, seed=seed)
     found = {"cpu_seconds": time.process_time() - began, "nats": losses[-1]}
     found["parameters"] = sum(p.numel() for p in model.parameters())
     rows = [known[0].encode(en) for en, _ in judged]
@@ -143,8 +156,8 @@ def translation_run(
     return found
 
 
-CHOSEN = {"hidden": 192, "epochs": 4, "dropout": 0.3, "at_least": 3}
-TRIED = [1e-3, 2e-3]  # step sizes, for each of the two
+CHOSEN = {"hidden": 192, "epochs": 5, "dropout": 0.3, "at_least": 3}
+TRIED = [2e-3, 4e-3]  # step sizes, for each of the two
 AT_SCALE = {
     "multi30k_choosing": Experiment(
         translation_run,

@@ -434,7 +434,9 @@ def blind_guess() -> float:
 
 
 def marked_dates(n: int, seed: int) -> tuple[list[tuple[str, str]], list[list[str]]]:
-    """Dates like those of :func:`course_lib.data.dates`, and what each of their characters says.
+    """Dates in the forms of :func:`course_lib.data.dates`, none in capitals or small letters.
+
+    Beside each stands what each of its characters says.
 
     Args:
         n: how many.
