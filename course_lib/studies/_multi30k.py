@@ -24,7 +24,6 @@ from ..attention import (
 from ..attention import beam_search as search
 from ..data import translations
 from ..device import pick_device
-from ._fashion_mnist import keep_memory
 from .runner import Experiment
 
 LONGEST = 50  # words that a translation may have
@@ -125,7 +124,6 @@ def translation_run(
         to B English words; ``nats``: the last mean training loss; ``parameters``;
         ``cpu_seconds`` of the training, on however many threads.
     """
-    keep_memory()
     device = pick_device(device)
     train = translations("train", "en", "de")
     judged = translations("valid" if choosing else "test", "en", "de")
