@@ -418,8 +418,10 @@ def _tokens(g: Generator) -> Tensor:
 
 
 def _full(g: Generator) -> list[tuple]:
-    """One text in which every symbol is to be predicted once, then two texts."""
-    one = torch.cat([torch.randint(0, 3, (1,), generator=g), torch.randperm(3, generator=g)])
+    """One text in which every symbol is to be predicted once, 0 not last; then two texts."""
+    first, targets = torch.randint(0, 3, (1,), generator=g), torch.randperm(3, generator=g)
+    targets = targets if targets[-1] else targets.flip(0)
+    one = torch.cat([first, targets])
     return [
         (_signed(g, 0.4, 2.0, 1, 4, 3), one[None], torch.tensor([4])),
         (_signed(g, 0.4, 2.0, 2, 3, 2), _tokens(g), torch.tensor([3, 3])),
