@@ -48,7 +48,7 @@ def _matrix(g: Generator, rows: int, columns: int) -> Tensor:
 
 def _sizes(g: Generator) -> list[tuple]:
     """The second is square and wide enough to tell one exponent from another."""
-    return [(3, 4, _whole(g, 30, 200)), (6, 6, _whole(g, 30, 200))]
+    return [(3, 4, _whole(g, 10, 40)), (6, 6, _whole(g, 10, 40))]
 
 
 def _side_by_side(sines: Tensor, cosines: Tensor) -> Tensor:
@@ -69,10 +69,15 @@ def _sinusoidal(
     return sinusoidal
 
 
-def _number_by_number(T: int, D: int, base: float) -> Tensor:
-    """Every number has an angle of its own."""
-    angle = torch.arange(T)[:, None] * base ** (-torch.arange(D) / D)
-    return torch.where(torch.arange(D) % 2 == 0, angle.sin(), angle.cos())
+def _number_by_number(factor: int) -> Callable:
+    """Every number j has an angle of its own, of exponent j / D or 2j / D."""
+
+    def sinusoidal(T: int, D: int, base: float) -> Tensor:
+        j = torch.arange(D)
+        angle = torch.arange(T)[:, None] * base ** (-factor * j / D)
+        return torch.where(j % 2 == 0, angle.sin(), angle.cos())
+
+    return sinusoidal
 
 
 SINUSOIDAL = Exercise(
@@ -115,9 +120,15 @@ SINUSOIDAL = Exercise(
         ),
         Mistake(
             "gives each number an angle",
-            _number_by_number,
+            _number_by_number(1),
             "you gave every number an angle of its own; the two of a pair share one, that of "
             "exponent 2i / D for both",
+        ),
+        Mistake(
+            "takes the number for the pair",
+            _number_by_number(2),
+            "you took the number j of a column for i; i counts the *pairs*, and the columns 2i "
+            "and 2i + 1 have one angle: i is j // 2",
         ),
         Mistake(
             "counts pairs from one",
@@ -399,7 +410,7 @@ ROTATE = Exercise(
 # 14.3 next_loss
 
 
-def _tokens(g: Generator, *rows: int) -> Tensor:
+def _tokens(g: Generator) -> Tensor:
     """Two rows of three symbols, of which two differ that a wrong order would exchange."""
     tokens = torch.randint(0, 2, (2, 3), generator=g)
     tokens[0, 2] = 1 - tokens[1, 1]
@@ -407,8 +418,10 @@ def _tokens(g: Generator, *rows: int) -> Tensor:
 
 
 def _full(g: Generator) -> list[tuple]:
-    """One text in which every symbol is to be predicted once, then two texts."""
-    one = torch.cat([torch.randint(0, 3, (1,), generator=g), torch.randperm(3, generator=g)])
+    """One text in which every symbol is to be predicted once, 0 not last; then two texts."""
+    first, targets = torch.randint(0, 3, (1,), generator=g), torch.randperm(3, generator=g)
+    targets = targets if targets[-1] else targets.flip(0)
+    one = torch.cat([first, targets])
     return [
         (_signed(g, 0.4, 2.0, 1, 4, 3), one[None], torch.tensor([4])),
         (_signed(g, 0.4, 2.0, 2, 3, 2), _tokens(g), torch.tensor([3, 3])),
@@ -416,13 +429,14 @@ def _full(g: Generator) -> list[tuple]:
 
 
 def _padded(g: Generator) -> list[tuple]:
-    """Padding is symbol 0, which is a real one as well."""
+    """Padding is symbol 0, which is also a real target of the longer text."""
     cases = []
-    for B, T, lengths in ((2, 3, [3, 2]), (2, 3, [1, 3])):
-        n = torch.tensor(lengths)[torch.randperm(B, generator=g)]
-        tokens = torch.randint(0, 2, (B, T), generator=g)
-        tokens[torch.arange(T) >= n[:, None]] = 0
-        cases.append((_signed(g, 0.4, 2.0, B, T, 2), tokens, n))
+    for lengths in ([3, 2], [1, 3]):
+        n = torch.tensor(lengths)[torch.randperm(2, generator=g)]
+        tokens = torch.randint(0, 2, (2, 3), generator=g)
+        tokens[torch.arange(3) >= n[:, None]] = 0
+        tokens[n.argmax(), 1:] = torch.randperm(2, generator=g)
+        cases.append((_signed(g, 0.4, 2.0, 2, 3, 2), tokens, n))
     return cases
 
 
@@ -645,6 +659,11 @@ def _norm_behind(x: Tensor, attention: Callable, mlp: Callable, norm: Callable) 
     return x + norm(mlp(x))
 
 
+def _no_norm(x: Tensor, attention: Callable, mlp: Callable, norm: Callable) -> Tensor:
+    x = x + attention(x)
+    return x + mlp(x)
+
+
 def _norm_once(x: Tensor, attention: Callable, mlp: Callable, norm: Callable) -> Tensor:
     x = x + attention(norm(x))
     return x + mlp(x)
@@ -744,6 +763,20 @@ GPT_LOGITS = Exercise(
             _gpt(block=_normed_stream),
             "you wrote the normed numbers back into x, so the sum forgets its size; norm only "
             "what the sub-layer reads: x + f(norm(x))",
+        ),
+        Mistake(
+            "leaves out the norms in the blocks",
+            _gpt(block=_no_norm),
+            "you left out the norms in the blocks; attention and mlp both read norm(x)",
+        ),
+        Mistake(
+            "norms behind each block",
+            _gpt(
+                block=lambda x, attention, mlp, norm: norm(_pre(x, attention, mlp, norm)),
+                last=lambda norm, x: x,
+            ),
+            "you normed the stream at the end of every block; the last norm stands behind the "
+            "loop, once: look at its indentation",
         ),
         Mistake(
             "leaves out the second norm",
@@ -881,7 +914,7 @@ GPT_LOGITS = Exercise(
 # 14.5 nucleus
 
 # Sorted probabilities: in the first row the likeliest holds p alone, in the second three do.
-CLEAR, CROWD = (0.86, 0.06, 0.04, 0.025, 0.015), (0.3, 0.22, 0.2, 0.16, 0.12)
+CLEAR, CROWD = (0.86, 0.06, 0.04, 0.025, 0.015), (0.26, 0.24, 0.2, 0.17, 0.13)
 
 
 def _ranking(g: Generator) -> Tensor:
@@ -895,7 +928,7 @@ def _ranking(g: Generator) -> Tensor:
 def _choices(g: Generator, temperature: float, *rows: tuple[float, ...]) -> tuple:
     logits = torch.empty(len(rows), 5)
     for row, levels in zip(logits, rows, strict=True):
-        noisy = temperature * (torch.tensor(levels).log() + uniform(g, -0.02, 0.02, 5))
+        noisy = temperature * (torch.tensor(levels).log() + uniform(g, -0.01, 0.01, 5))
         row[_ranking(g)] = noisy + _number(g, 0.5, 2.5)
     return logits.round(decimals=2), temperature, _number(g, 0.56, 0.6)
 
@@ -906,7 +939,7 @@ def _as_they_are(g: Generator) -> list[tuple]:
 
 def _warmed(g: Generator) -> list[tuple]:
     return [
-        _choices(g, _number(g, 2.0, 2.4), CLEAR, CROWD),
+        _choices(g, _number(g, 2.4, 2.7), CLEAR, CROWD),
         _choices(g, _number(g, 0.4, 0.6), CROWD),
     ]
 
@@ -943,6 +976,11 @@ def _nucleus(
 def _warmed_late(logits: Tensor, temperature: float, p: float) -> Tensor:
     kept = _nucleus()(logits, 1.0, p)
     return (kept.log() / temperature).softmax(-1)
+
+
+def _relative(logits: Tensor, temperature: float) -> Tensor:
+    """Probabilities by that of the likeliest."""
+    return ((logits - logits.amax(-1, keepdim=True)) / temperature).exp()
 
 
 def _unsorted(logits: Tensor, temperature: float, p: float) -> Tensor:
@@ -1060,6 +1098,14 @@ NUCLEUS = Exercise(
             "*probability*",
         ),
         Mistake(
+            "asks for a share of the greatest",
+            lambda logits, temperature, p: _share(
+                F.threshold(_relative(logits, temperature), p, 0.0)
+            ),
+            "you kept what is at least p times as likely as the likeliest, which is min-p; here "
+            "the kept ones *together* hold p: add them up, from the likeliest on",
+        ),
+        Mistake(
             "adds up down the batch",
             _nucleus(stays=lambda p, top: p.cumsum(0) - p < top),
             "your sum runs down the batch, axis 0; it must run along each row of its own: "
@@ -1121,7 +1167,7 @@ def _some_places(g: Generator) -> list[tuple]:
 
 def _piece_by_piece(g: Generator) -> list[tuple]:
     """From an empty cache: one place, then two at once, then one more."""
-    x, W_q, W_k, W_v, *_ = _step(g, 4, 1, 2, 2)
+    x, W_q, W_k, W_v, *_ = _step(g, 4, 1, 3, 2)
     lines = [
         "import torch",
         f"x = {_rows(x)}",
@@ -1303,6 +1349,12 @@ CACHED_ATTENTION = Exercise(
             "you did not scale the scores; divide them by sqrt(d), d the width of a key",
         ),
         Mistake(
+            "takes the root of the model's width",
+            _cached(root=lambda q, x: math.sqrt(x.shape[1])),
+            "you divided by the root of D, the width of x; what is multiplied are queries and "
+            "keys, of width d: sqrt(d)",
+        ),
+        Mistake(
             "forgets the transposes",
             _cached(project=lambda x, W: x @ W),
             "you multiplied x @ W; the rows of these matrices are outputs, as in nn.Linear: "
@@ -1440,6 +1492,12 @@ SCALING_LAW = Exercise(
             _law(factor=lambda height: 10**height),
             "you took natural logarithms and went back by powers of ten; exp undoes log, "
             "10 ** undoes log10",
+        ),
+        Mistake(
+            "goes back by e from ten",
+            _law(factor=lambda height: (height / math.log(10)).exp()),
+            "you took logarithms to base ten and went back by exp; 10 ** undoes log10, exp "
+            "undoes log",
         ),
         Mistake(
             "mixes two logarithms",
