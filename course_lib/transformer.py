@@ -1,8 +1,9 @@
-"""Transformers: positions, blocks, a GPT that learns, writes and caches.
+"""Transformers: positions, blocks, a GPT that learns, writes and caches, and one that sees.
 
 Chapter: book/14_transformer.
 Sources: Vaswani et al. 2017 (the architecture); Radford et al. 2019 (GPT-2); Su et al. 2024 (rotary
-positions). Letters: B batch, T time, D width, h heads, d = D / h width of a head, K symbols.
+positions); Dosovitskiy et al. 2021 (ViT). Letters: B batch, T time, S places of a memory, D width,
+h heads, d = D / h width of a head, K symbols.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .attention import causal_mask
+from .attention import attend, causal_mask
 from .device import pick_device
 from .optimization import one_cycle
 from .progress import bar
@@ -234,6 +235,126 @@ def _check_name(what: str, name: str, names: tuple[str, ...]) -> None:
         raise ValueError(f"{what} must be one of {', '.join(names)}, got {name!r}")
 
 
+# ---- encoder and decoder
+
+
+class Encoder(nn.Module):
+    """Blocks in which every place sees all places.
+
+    Args:
+        width: D.
+        heads: of each block.
+        layers: blocks.
+        settings: of every :class:`Block`, by name.
+        device: where the parameters live; None chooses.
+
+    Source: Vaswani et al. 2017, section 3.1.
+    """
+
+    def __init__(self, width: int, heads: int, layers: int, *, device=None, **settings) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            Block(width, heads, causal=False, **settings) for _ in range(layers)
+        )
+        self.norm = _last_norm(width, **settings)
+        self.to(pick_device(device))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D)."""
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+
+class CrossAttention(nn.Module):
+    """The places of one text ask those of another: queries from x, keys and values from memory.
+
+    Args:
+        width: D.
+        heads: h; D is a multiple of it.
+        dropout: chance that a number of the output is left out.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q = nn.Linear(width, width, bias=False)
+        self.kv = nn.Linear(width, 2 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        """x (B, T, D) and memory (B, S, D) to (B, T, D)."""
+        parts = self.q(x), *self.kv(memory).chunk(2, -1)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        y = F.scaled_dot_product_attention(q, k, v)  # (B, h, T, d): no mask, all may be read
+        return self.dropout(self.out(y.transpose(1, 2).flatten(2)))
+
+
+class DecoderBlock(Block):
+    """A causal block that, between its attention and its network, asks what an encoder has read.
+
+    Args:
+        width: D.
+        heads: of both attentions.
+        settings: of :class:`Block`, by name.
+
+    Source: Vaswani et al. 2017, section 3.1.
+    """
+
+    def __init__(self, width: int, heads: int, **settings) -> None:
+        super().__init__(width, heads, causal=True, **settings)
+        self.cross = CrossAttention(width, heads, settings.get("dropout", 0.0))
+        self.norm_3 = make_norm(settings.get("norm", "layer"), width)
+
+    def forward(self, x: Tensor, memory: Tensor, cache: list | None = None) -> Tensor:
+        """x (B, T, D) and memory (B, S, D) to (B, T, D); the cache is that of the attention."""
+        if self.place == "pre":
+            x = x + self.attention(self.norm_1(x), cache)
+            x = x + self.cross(self.norm_2(x), memory)
+            return x + self.mlp(self.norm_3(x))
+        x = self.norm_1(x + self.attention(x, cache))
+        x = self.norm_2(x + self.cross(x, memory))
+        return self.norm_3(x + self.mlp(x))
+
+
+class Transformer(nn.Module):
+    """An encoder reads one text, a decoder writes another; what goes in has its positions already.
+
+    Args:
+        width: D.
+        heads: of every attention.
+        layers: blocks of the encoder, and as many of the decoder.
+        settings: of every :class:`Block`, by name.
+        device: where the parameters live; None chooses.
+
+    Example:
+        >>> model = Transformer(8, heads=2, layers=1, device="cpu")
+        >>> model(torch.zeros(3, 5, 8), torch.zeros(3, 4, 8)).shape
+        torch.Size([3, 4, 8])
+
+    Source: Vaswani et al. 2017, figure 1.
+    """
+
+    def __init__(self, width: int, heads: int, layers: int, *, device=None, **settings) -> None:
+        super().__init__()
+        self.encoder = Encoder(width, heads, layers, device=device, **settings)
+        self.blocks = nn.ModuleList(DecoderBlock(width, heads, **settings) for _ in range(layers))
+        self.norm = _last_norm(width, **settings)
+        self.to(pick_device(device))
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """source (B, S, D) and target (B, T, D) to (B, T, D)."""
+        memory = self.encoder(source)  # (B, S, D)
+        for block in self.blocks:
+            target = block(target, memory)
+        return self.norm(target)
+
+
+def _last_norm(width: int, place: str = "pre", norm: str = "layer", **others) -> nn.Module:
+    return make_norm(norm, width) if place == "pre" else nn.Identity()
+
+
 # ---- GPT
 
 WAVES = 0.1  # height of sinusoidal positions; in waves of 1 the symbols, which begin at 0.02, drown
@@ -361,6 +482,153 @@ class GPT(nn.Module):
     def new_cache(self) -> list[list]:
         """An empty cache: a list a block, which will hold its keys and values."""
         return [[] for _ in self.blocks]
+
+
+# ---- looking inside
+
+
+@torch.no_grad()
+def attention_maps(model: nn.Module, *inputs: Tensor) -> Tensor:
+    """Who looks where: the weights of every self-attention in a model, of whatever kind.
+
+    Args:
+        model: with at least one :class:`SelfAttention`, all on texts of one length; it is put into
+            eval mode.
+        inputs: what the model takes: tokens (B, T) for a :class:`GPT`.
+
+    Returns:
+        Shape (layers, B, h, T, T); each row adds up to 1.
+    """
+    maps: list[Tensor] = []
+    layers = [layer for layer in model.modules() if isinstance(layer, SelfAttention)]
+    hooks = [
+        layer.register_forward_pre_hook(lambda layer, given: maps.append(_weights(layer, given[0])))
+        for layer in layers
+    ]
+    model.eval()
+    try:
+        model(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.stack(maps)
+
+
+def _weights(layer: SelfAttention, x: Tensor) -> Tensor:
+    q, k, v = (
+        part.unflatten(-1, (layer.heads, -1)).transpose(1, 2) for part in layer.qkv(x).chunk(3, -1)
+    )
+    if layer.qk_norm:
+        q, k = (F.rms_norm(part, part.shape[-1:]) for part in (q, k))
+    if layer.rotary:
+        q, k = rotate(q), rotate(k)
+    mask = causal_mask(x.shape[1], device=x.device) if layer.causal else None
+    return attend(q, k, v, mask)[1]  # (B, h, T, T)
+
+
+def multiplications(model: GPT, T: int, past: int = 0) -> int:
+    """How often a GPT multiplies to read T symbols behind others, one text.
+
+    Each symbol meets every matrix once: D² for each of the four of an attention, 4 D² twice for the
+    network, K D for the logits. And in every block each query meets ``past + T`` keys and as many
+    values, D numbers each (those behind it as well: they are masked afterwards).
+
+    Args:
+        model: whose matrices.
+        T: symbols read.
+        past: symbols whose keys and values are in a cache.
+
+    Returns:
+        Multiplications in matrix products; tables, norms and softmax are left out.
+
+    Example:
+        >>> model = GPT(symbols=5, width=8, layers=1, heads=2, block=16, device="cpu")
+        >>> multiplications(model, T=1), multiplications(model, T=1, past=9)
+        (824, 968)
+    """
+    width = model.table.embedding_dim
+    matrices = sum(p.numel() for p in model.blocks.parameters() if p.ndim == 2)
+    meeting = 2 * width * (past + T) * model.layers
+    return T * (matrices + model.head.weight.numel() + meeting)
+
+
+# ---- pictures
+
+
+def patches(X: Tensor, side: int) -> Tensor:
+    """Cut pictures into squares and lay each out as a row.
+
+    Args:
+        X: shape (B, C, H, W).
+        side: of a square, which H and W are multiples of.
+
+    Returns:
+        Shape (B, H W / side², C side²); squares row by row, in each channel, row, column.
+
+    Raises:
+        ValueError: for another shape, or a picture that the squares do not fill.
+
+    Example:
+        >>> patches(torch.arange(16).view(1, 1, 4, 4), side=2)[0, :2].tolist()
+        [[0, 1, 4, 5], [2, 3, 6, 7]]
+
+    Source: Dosovitskiy et al. 2021, section 3.1.
+    """
+    if X.ndim != 4 or X.shape[2] % side or X.shape[3] % side:
+        raise ValueError(
+            f"expected pictures (B, C, H, W), H and W multiples of {side}, got {tuple(X.shape)}"
+        )
+    squares = X.unflatten(3, (-1, side)).unflatten(2, (-1, side))  # (B, C, rows, side, cols, side)
+    return squares.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+
+class ViT(nn.Module):
+    """A transformer that reads a picture as a text of patches and says what it shows.
+
+    Args:
+        size: of the square pictures, in pixels.
+        patch: of the squares they are cut into.
+        classes: K.
+        width: D.
+        layers: blocks.
+        heads: of each block.
+        channels: of a pixel.
+        dropout: chance that a number is left out.
+        device: where the parameters live; None chooses.
+
+    Example:
+        >>> model = ViT(size=8, patch=2, classes=10, width=8, layers=1, heads=2, device="cpu")
+        >>> model(torch.zeros(3, 1, 8, 8)).shape
+        torch.Size([3, 10])
+
+    Source: Dosovitskiy et al. 2021; the mean over places in the stead of a class token.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        patch: int,
+        classes: int,
+        width: int = 64,
+        layers: int = 4,
+        heads: int = 4,
+        *,
+        channels: int = 1,
+        dropout: float = 0.0,
+        device=None,
+    ) -> None:
+        super().__init__()
+        self.patch = patch
+        self.embed = nn.Linear(channels * patch**2, width)
+        self.positions = nn.Parameter(0.02 * torch.randn((size // patch) ** 2, width))
+        self.encoder = Encoder(width, heads, layers, dropout=dropout, device="cpu")
+        self.head = nn.Linear(width, classes)
+        self.to(pick_device(device))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) to logits (B, K)."""
+        x = self.embed(patches(X, self.patch)) + self.positions  # (B, T, D)
+        return self.head(self.encoder(x).mean(1))
 
 
 # ---- learning

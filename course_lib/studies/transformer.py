@@ -322,6 +322,14 @@ def taught(
 ) -> tuple[GPT, Tensor, float]:
     """A GPT that read a text in a language, each symbol about once.
 
+    Args:
+        seed: of the weights, the texts and the order.
+        width: D; two blocks of two heads.
+        positions: as :class:`~course_lib.transformer.GPT` takes them.
+        steps: of learning.
+        tongue: the seed of the language.
+        device: where it learns.
+
     Returns:
         The GPT in eval mode, a new text of 20,000 symbols, and the language's entropy.
     """
