@@ -33,7 +33,14 @@ def pictures(device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 @cache
 def judge(device: str) -> nn.Sequential:
-    """A LeNet that learned the training pictures; its last hidden layer gives 84 features."""
+    """A LeNet that learned the training pictures; its last hidden layer gives 84 features.
+
+    Args:
+        device: where it lives.
+
+    Returns:
+        The network, in eval mode.
+    """
     X, y, _, _ = pictures(device)
     torch.manual_seed(0)
     model = lenet(device=device)
@@ -57,7 +64,17 @@ def features(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def drawn(G: nn.Module, n: int, seed: int, device: str) -> tuple[Tensor, Tensor | None]:
-    """Samples (n, 1, 28, 28) and, if G is told classes, those in turn."""
+    """Samples of a generator, a thousand at once.
+
+    Args:
+        G: the generator.
+        n: how many.
+        seed: of the latent numbers.
+        device: where G lives.
+
+    Returns:
+        Samples (n, 1, 28, 28) and, if G is told classes, these (n,), in turn.
+    """
     z = torch.randn(n, LATENT, generator=torch.Generator().manual_seed(seed)).to(device)
     y = torch.arange(n, device=device) % CLASSES if G.classes else None
     parts = zip(z.split(1000), y.split(1000) if G.classes else [None] * n, strict=False)
@@ -156,7 +173,16 @@ def rival_run(seed: int, source: str, device=None) -> dict[str, float]:
 
 
 def normal_pixels(X: Tensor, n: int, draws: torch.Generator) -> Tensor:
-    """Draw from the normal distribution with the mean and covariance of pictures (N, C, H, W)."""
+    """Draw from the normal distribution with the mean and covariance of pictures.
+
+    Args:
+        X: pictures, shape (N, C, H, W).
+        n: how many to draw.
+        draws: on the CPU.
+
+    Returns:
+        Shape (n, C, H, W), cut to -1 .. 1.
+    """
     flat = X.flatten(1).double()
     values, vectors = torch.linalg.eigh(flat.T.cov())
     z = torch.randn(n, flat.shape[1], generator=draws, dtype=torch.float64).to(X.device)

@@ -257,6 +257,10 @@ N = 450  # samples, and real digits that they are held against
 def parts_of_digits(seed: int, device: torch.device) -> tuple[Tensor, ...]:
     """The digits from -1 to 1: 897 to train on with their classes, 450 to compare, 450 fresh ones.
 
+    Args:
+        seed: of the split.
+        device: where the tensors live.
+
     Returns:
         Pictures (897, 1, 8, 8), classes (897,), pictures (450, 1, 8, 8) twice.
     """
@@ -268,7 +272,15 @@ def parts_of_digits(seed: int, device: torch.device) -> tuple[Tensor, ...]:
 
 
 def judge(X: Tensor, y: Tensor) -> nn.Module:
-    """Train a small classifier; what it gives are the 32 features of its last hidden layer."""
+    """Train a small classifier.
+
+    Args:
+        X: pictures from -1 to 1, shape (N, 1, 8, 8).
+        y: classes, shape (N,).
+
+    Returns:
+        A network that gives the 32 features of its last hidden layer.
+    """
     make = lambda: nn.Sequential(
         *(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU()),
         nn.Linear(32, 10),
