@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from .draws import uniform
-from .exercise import Exercise, Mistake, Test, checker, part, parts
+from .exercise import Exercise, Mistake, Test, checker, part
 from .probes import gradient, program
 
 
@@ -857,16 +857,6 @@ GPT_LOGITS = Exercise(
             "the start",
         ),
         Mistake(
-            "scales the table",
-            _gpt(
-                read=lambda table, places, tokens: (
-                    math.sqrt(table.shape[1]) * table[tokens] + places[: tokens.shape[1]]
-                )
-            ),
-            "you scaled the table by the root of its width, as the paper of 2017 does; a GPT adds "
-            "both as they are",
-        ),
-        Mistake(
             "gives each block the first input",
             _each_from_the_start,
             "you gave every block the input of the first; each goes on with what the one before "
@@ -1177,11 +1167,7 @@ def _piece_by_piece(g: Generator) -> list[tuple]:
         "y_2, keys, values = cached_attention(x[1:3], *W, keys, values)",
         "y_3, keys, values = cached_attention(x[3:], *W, keys, values)",
     ]
-    return [("cached_attention", "; ".join(lines), "y_1, y_2, y_3")]
-
-
-def _handed_on(args: tuple, value: Any) -> tuple:
-    return parts(value, *CACHED)[1:]
+    return [("cached_attention", "; ".join(lines), "y_1, y_2, y_3, keys, values")]
 
 
 def _appended(old: Tensor, new: Tensor) -> Tensor:
@@ -1256,8 +1242,7 @@ CACHED_ATTENTION = Exercise(
     tests=[
         Test("lets a new place see the past and itself", _one_place, 2, part(0, *CACHED)),
         Test("lets no place see a later one", _some_places, 2, part(0, *CACHED)),
-        Test("hands the cache on", _one_place, 1, _handed_on),
-        Test("reads on from piece to piece", _piece_by_piece, 2, probe=program),
+        Test("hands on what the next piece needs", _piece_by_piece, 3, probe=program),
     ],
     mistakes=[
         Mistake(
@@ -1303,16 +1288,10 @@ CACHED_ATTENTION = Exercise(
             "keys s <= P + t",
         ),
         Mistake(
-            "does not keep the values",
+            "keeps one of the two",
             _cached(finish=lambda y, keys, values, k0, v0, k, v: (y, keys, v0)),
-            "you returned the values as they came; the cache holds keys *and* values, one of each "
-            "for every place read",
-        ),
-        Mistake(
-            "does not keep the keys",
-            _cached(finish=lambda y, keys, values, k0, v0, k, v: (y, k0, values)),
-            "you returned the keys as they came; the cache holds one key and one value for every "
-            "place read",
+            "you returned keys and values of which only one has grown, so the next step has more "
+            "of the one than of the other; the cache holds both for every place read",
         ),
         Mistake(
             "does not let the cache grow",
