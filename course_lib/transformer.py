@@ -67,8 +67,9 @@ def rotate(x: Tensor, start: int = 0, base: float = 10_000.0) -> Tensor:
     Source: Su et al. 2024, equation 34, the pairs as GPT-NeoX lays them.
     """
     T, d = x.shape[-2:]
-    angle = _angles(start + T, d, base)[start:].to(x)  # (T, d/2)
-    cos, sin = angle.cos(), angle.sin()
+    exact = torch.promote_types(x.dtype, torch.float32)  # bfloat16 is too coarse for an angle
+    angle = _angles(start + T, d, base)[start:].to(x.device, exact)  # (T, d/2)
+    cos, sin = angle.cos().to(x), angle.sin().to(x)
     a, b = x.chunk(2, -1)  # (..., T, d/2) each
     return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
 
@@ -97,7 +98,7 @@ class SelfAttention(nn.Module):
     Raises:
         ValueError: for a width that is no multiple of the heads.
 
-    Source: Vaswani et al. 2017, section 3.2.2; the norm as Henry et al. 2020.
+    Source: Vaswani et al. 2017, section 3.2.2; the norm after Henry et al. 2020.
     """
 
     def __init__(
@@ -363,14 +364,15 @@ WAVES = 0.1  # height of sinusoidal positions; in waves of 1 the symbols, which 
 class GPT(nn.Module):
     """A language model: each place sees those before it and tells the next symbol.
 
-    The defaults are GPT-2 without biases.
+    The defaults are a small GPT-2 without biases and dropout.
 
     Args:
         symbols: K.
         width: D.
         layers: blocks.
         heads: of each block.
-        block: the longest text that it reads at once.
+        block: the longest text that it reads at once; a limit of :func:`learn`,
+            :func:`generate` and of learned or sinusoidal positions.
         positions: ``"learned"``, ``"sinusoidal"``, ``"rotary"`` or ``"none"``.
         place: of the norms, ``"pre"`` or ``"post"``.
         norm: ``"layer"`` or ``"rms"``.
@@ -388,7 +390,8 @@ class GPT(nn.Module):
         >>> model(torch.tensor([[0, 3, 1]])).shape
         torch.Size([1, 3, 5])
 
-    Source: Radford et al. 2019; the table of values as Zhou et al. 2025.
+    Source: Radford et al. 2019; the table of values after Zhou et al. 2025, who add the first
+    block's values.
     """
 
     def __init__(
@@ -459,7 +462,8 @@ class GPT(nn.Module):
             Logits, shape (B, T, K).
 
         Raises:
-            ValueError: when the text with its past is longer than the block.
+            ValueError: when the text with its past is longer than the block, for learned or
+                sinusoidal positions; the others read on, without warning.
         """
         past = cache[0][0].shape[2] if cache and cache[0] else 0
         stop = past + tokens.shape[1]
@@ -710,7 +714,7 @@ def optimizers(
         model: whose weights.
         recipe: ``"adamw"``; or ``"muon"``, where tables and gains stay with AdamW.
         lr: of AdamW; Muon takes twice as much.
-        weight_decay: of the matrices; gains are left alone.
+        weight_decay: of the matrices, with ``"adamw"`` of the tables too; gains are left alone.
 
     Returns:
         One optimizer, or two.
@@ -753,7 +757,7 @@ def learn(
     """Teach a model to tell the next symbol, on windows from random places of a text.
 
     Args:
-        model: changed in place; a window is as long as its block.
+        model: changed in place and left in training mode; a window is as long as its block.
         tokens: the text, int64, shape (N,), on the device of the model.
         steps: of the optimizers.
         batch: windows a step.
@@ -893,7 +897,8 @@ def generate(
 ) -> Tensor:
     """Let the model write: draw a symbol, hand it in as the next input, n times.
 
-    A text longer than the model's block is read on from its last half block.
+    Of a prompt longer than the model's block the last block is read; a text that outgrows the
+    block while it is written is read on from its last half block.
 
     Args:
         model: it is put into eval mode.

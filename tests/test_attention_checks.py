@@ -63,7 +63,6 @@ def test_a_walk_tells_its_mistakes_apart(seed):
 
 GREED = {"keeps everything"}
 STATES = {
-    "adds up probabilities",
     "looks at the last symbol alone",
     "keeps the best of each beginning",
     "starts with copies",
@@ -76,11 +75,8 @@ ENDS = {
     "refills the beam",
     "refills the beam and stops when enough are done",
     "stops when enough are done",
-    "stops at the first end",
     "drops what is done",
-    "drops what is undone",
     "extends what is done",
-    "returns all",
     "does not rank again",
     "keeps the end",
 }
@@ -88,6 +84,8 @@ LENGTHS = {
     "forgets the length",
     "divides at every step",
     "divides all by the same",
+    "counts the start",
+    "divides only what is done",
     "does not count the end",
 }
 

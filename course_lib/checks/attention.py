@@ -177,8 +177,15 @@ MIXED = ("mixed", "weights")
 
 
 def _queries(g: Generator) -> list[tuple]:
-    """The first has all sizes alike, so that no shape complains; the second is a batch of two."""
-    sizes = (((2, 2), (2, 2), (2, 2)), ((2, 1, 2), (2, 3, 2), (2, 3, 1)))
+    """The first has all sizes alike, so that no shape complains; the second is a batch of two.
+
+    In the third the width is like no other size, so that no other root will do.
+    """
+    sizes = (
+        ((2, 2), (2, 2), (2, 2)),
+        ((2, 1, 2), (2, 3, 2), (2, 3, 1)),
+        ((1, 4), (3, 4), (3, 1)),
+    )
     return [tuple(_signed(g, 0.5, 2.0, *size) for size in three) for three in sizes]
 
 
@@ -252,6 +259,12 @@ ATTEND = Exercise(
             _attended(root=lambda q, k, v: math.sqrt(q.shape[-2])),
             "you took the root of the number of queries, axis -2; the scores grow with the "
             "*width* of a query, which is q.shape[-1]",
+        ),
+        Mistake(
+            "takes the root of the length of q",
+            _attended(root=lambda q, k, v: math.sqrt(len(q))),
+            "you took the root of len(q), the first axis, which counts queries or examples; the "
+            "scores grow with the *width* of a query, which is q.shape[-1]",
         ),
         Mistake(
             "scales after the softmax",
@@ -379,6 +392,11 @@ def _real_queries(lengths: Tensor, T: int, S: int) -> Tensor:
     return torch.arange(T)[:, None] < lengths[:, None, None]  # (B, T, 1)
 
 
+def _always_causal(scores: Tensor, lengths: Tensor, causal: bool) -> Tensor:
+    _, T, S = scores.shape
+    return _hidden(scores, _real(lengths, T, S) & torch.ones(T, S, dtype=torch.bool).tril())
+
+
 def _in_place(scores: Tensor, lengths: Tensor, causal: bool) -> Tensor:
     def apply(scores: Tensor, mask: Tensor) -> Tensor:
         return scores.masked_fill_(~mask, -math.inf).softmax(-1).masked_fill(~mask, 0.0)
@@ -423,6 +441,12 @@ MASKED_WEIGHTS = Exercise(
             _masked(apply=lambda scores, mask: (scores * mask).softmax(-1)),
             "you set the hidden scores to 0, which is a score like others, since exp(0) is 1; set "
             "them to -inf",
+        ),
+        Mistake(
+            "multiplies infinity by zero",
+            _masked(apply=lambda scores, mask: (scores + ~mask * -math.inf).softmax(-1)),
+            "you multiplied a mask by -inf; where the mask is 0 that gives nan, for 0 times inf "
+            "has no value; use masked_fill, or torch.where",
         ),
         Mistake(
             "turns the mask round",
@@ -489,6 +513,12 @@ MASKED_WEIGHTS = Exercise(
             _masked(asked=lambda causal, scores: False),
             "you paid no attention to `causal`; where it is True, query t sees only the keys "
             "s <= t, those of padding excepted",
+        ),
+        Mistake(
+            "hides the future always",
+            _always_causal,
+            "you hid the future although `causal` was False; only where it is True is query t "
+            "limited to the keys s <= t",
         ),
         Mistake(
             "forgets the padding where it is causal",
@@ -655,6 +685,16 @@ MULTI_HEAD = Exercise(
             "with weights of its own",
         ),
         Mistake(
+            "takes D // heads for the width of a head",
+            lambda x, *rest: _multi_head(
+                split=lambda z, heads: z.view(*x.shape[:2], heads, x.shape[-1] // heads).transpose(
+                    1, 2
+                )
+            )(x, *rest),
+            "you took D // heads for the width of a head; the matrices may be wider or narrower "
+            "than x: view(B, T, heads, -1) finds d, and the heads merge to heads * d",
+        ),
+        Mistake(
             "takes the root of the whole width",
             _multi_head(attention=_with_root_of(lambda q, heads: heads * q.shape[-1])),
             "you divided by the root of the whole width; each head has its own dot products, of "
@@ -729,7 +769,7 @@ GRADS = ("dq", "dk", "dv")
 
 
 def _with_gradient(g: Generator) -> list[tuple]:
-    """The first has all sizes alike, so that no shape tells a transpose."""
+    """The first has all sizes alike, so that no shape tells a transpose; the second has none."""
     return [
         (
             _signed(g, 0.5, 1.5, T, d),
@@ -737,7 +777,7 @@ def _with_gradient(g: Generator) -> list[tuple]:
             _signed(g, 0.5, 1.5, S, e),
             _signed(g, 0.5, 1.5, T, e),
         )
-        for T, S, d, e in ((2, 2, 2, 2), (3, 2, 3, 1))
+        for T, S, d, e in ((2, 2, 2, 2), (3, 2, 4, 1))
     ]
 
 
@@ -924,11 +964,13 @@ def _program(name: str, *lines: str) -> tuple[str, str, str]:
     return name, "; ".join(["import torch", *lines]), "out"
 
 
+CALLS = "calls = [0] * 30"  # more of them, and a loop that would never end does
+
 # Random tables on which every mistake shows are rare. These seeds draw such ones; a search found
 # them, and tests/test_attention_checks.py looks at each again.
 TELLING_WALKS = (
-    122, 1803, 3590, 3755, 3881, 4589, 6992, 7177, 8744, 8876, 8997, 10026, 10257, 10379, 10912,
-    11458, 11892, 13813, 17121, 17306, 17921, 18314, 18330, 18562, 18746,
+    3590, 3881, 4589, 6992, 7177, 8876, 8997, 10026, 10257, 10379, 10912, 11458, 11892, 13813,
+    17121, 17306, 17921, 18314, 18330, 18562, 18746,
 )  # fmt: skip
 TELLING_GREED = (
     5, 14, 15, 17, 20, 23, 28, 30, 32, 33, 34, 36, 39, 40, 43, 50, 51, 56, 60, 70, 71, 73, 74, 79,
@@ -944,8 +986,8 @@ TELLING_ENDS = (
     (2758, 10495, 15), (6079, 1332, 18),
 )  # fmt: skip
 TELLING_SCORES = (
-    1, 3, 5, 14, 18, 19, 23, 25, 26, 29, 31, 32, 33, 43, 44, 45, 46, 50, 52, 53, 55, 56, 59, 62, 63,
-    65, 66, 67, 68, 71, 74, 77,
+    1, 3, 5, 14, 18, 23, 25, 26, 29, 31, 32, 33, 43, 44, 45, 46, 50, 52, 53, 55, 59, 62, 63, 65, 66,
+    67, 68, 71, 74, 77,
 )  # fmt: skip
 
 
@@ -975,7 +1017,8 @@ def _walk(g: Generator, end: int, steps: int) -> tuple[str, str, str]:
         f"L = {_rows(_shuffled(g, -0.5, 0.0, 0.5) + uniform(g, -0.2, 0.2, 5, 3))}",
         f"A = {_rows(_shuffled(g, 0.1, 0.3, 0.6))}",
         "at = lambda s: (L[s], A[s], s)",
-        "step = lambda token, state: at((2 * state + token) % 5)",
+        CALLS,
+        "step = lambda token, state: calls.pop() or at((2 * state + token) % 5)",
         f"out = greedy(step, 0, 3, {end}, {steps})",
     )
 
@@ -1097,6 +1140,12 @@ GREEDY = Exercise(
             "you wrote one symbol too many where END does not come; write `steps` at the most",
         ),
         Mistake(
+            "goes on until the end",
+            _greedy(more=100),
+            "you paid no attention to `steps`: END may never come, and then your loop never ends; "
+            "take `steps` steps at the most",
+        ),
+        Mistake(
             "drops the last symbol",
             _greedy(finish=lambda tokens, places, ended, start: (tokens[:-1], places[:-1])),
             "you have one symbol too few where END does not come: all `steps` symbols belong to "
@@ -1147,6 +1196,16 @@ GREEDY = Exercise(
             "place of max",
         ),
         Mistake(
+            "returns pairs",
+            _greedy(
+                finish=lambda tokens, places, ended, start: list(zip(tokens, places, strict=True))[
+                    : len(tokens) - ended
+                ]
+            ),
+            "you returned a list of pairs; return two values, the row of the symbols and the row "
+            "of the places: tokens, places",
+        ),
+        Mistake(
             "returns the symbols alone",
             _greedy(finish=lambda tokens, places, ended, start: tokens[: len(tokens) - ended]),
             "you returned the symbols alone; return tokens, places",
@@ -1187,7 +1246,8 @@ def _search(seed: int, beams: int, alpha: float, rare: bool = False) -> tuple[st
         "beam_search",
         f"P = {_rows(logits)}.log_softmax(1)",
         "at = lambda s: (P[s], s)",
-        "step = lambda tokens, state: at((2 * state + tokens % 2) % 8)",
+        CALLS,
+        "step = lambda tokens, state: calls.pop() or at((2 * state + tokens % 2) % 8)",
         f"out = beam_search(step, torch.tensor([0]), 3, {end}, {beams}, 3, {alpha})",
     )
 
@@ -1259,7 +1319,6 @@ def _never_done(found: list[Text], done: list[Text], beams: int, ended: Callable
 
 
 def _beam_search(
-    gain: Callable[[Tensor], Tensor] = lambda log_p: log_p,
     total: Callable[[float, float, float], float] = lambda before, now, norm: before + now,
     choose: Callable[..., tuple] = _together,
     first: Callable[[int], int] = lambda beams: 1,
@@ -1293,7 +1352,7 @@ def _beam_search(
             log_p, new = step(last, state if carry else origin.expand(len(going)))
             found, norm = [], (t + 1) ** alpha
             for row, ((tokens, before, _), now) in enumerate(
-                zip(going, gain(log_p).tolist(), strict=True)
+                zip(going, log_p.tolist(), strict=True)
             ):
                 grown = [([*tokens, k], total(before, p, norm), row) for k, p in enumerate(now)]
                 found += _best_first(grown, each(t))
@@ -1329,12 +1388,6 @@ BEAM_SEARCH = Exercise(
     ],
     mistakes=[
         Mistake(
-            "adds up probabilities",
-            _beam_search(gain=torch.exp),
-            "you added up probabilities; a text's probability is the *product* of those of its "
-            "symbols, so add up their logarithms as they come",
-        ),
-        Mistake(
             "looks at the last symbol alone",
             _beam_search(total=lambda before, now, norm: now),
             "you ranked by the last symbol's log-probability alone; a continuation counts with all "
@@ -1349,8 +1402,9 @@ BEAM_SEARCH = Exercise(
         Mistake(
             "keeps everything",
             _beam_search(choose=_everything),
-            "you kept every continuation and chose at the end; their number grows by a factor of "
-            "K a step: keep the `beams` best after each step",
+            "you kept more continuations than `beams`: all of them, or all that end; of all "
+            "together, the `beams` best are kept after each step, and those that end are among "
+            "them",
         ),
         Mistake(
             "starts with copies",
@@ -1375,12 +1429,6 @@ BEAM_SEARCH = Exercise(
             _beam_search(choose=_dropping),
             "you dropped the texts that wrote END; they are results: set them aside and "
             "let them into the last ranking",
-        ),
-        Mistake(
-            "drops what is undone",
-            _beam_search(left=lambda done, going, beams: done),
-            "you returned finished texts alone; what is still undone after `steps` symbols counts "
-            "too",
         ),
         Mistake(
             "extends what is done",
@@ -1419,12 +1467,6 @@ BEAM_SEARCH = Exercise(
             "until `steps` or until nothing is left to grow",
         ),
         Mistake(
-            "stops at the first end",
-            _beam_search(stop=lambda done, beams: done > 0),
-            "you stopped when the first text was done; a longer one may still be better, so go on "
-            "until `steps` or until nothing is left to grow",
-        ),
-        Mistake(
             "forgets the length",
             _beam_search(score=lambda total, norm: total),
             "your scores are plain sums, which favours short texts; divide each at the end by "
@@ -1446,6 +1488,18 @@ BEAM_SEARCH = Exercise(
             "symbols that it wrote, END with them",
         ),
         Mistake(
+            "counts the start",
+            _beam_search(length=lambda n, ended, steps: n + 1),
+            "your length counts START, which was handed in and not written; the length is the "
+            "number of symbols written, END with them",
+        ),
+        Mistake(
+            "divides only what is done",
+            _beam_search(length=lambda n, ended, steps: n if ended else 1),
+            "you left the texts that are undone after `steps` symbols with their plain totals; "
+            "divide these as well, by their length to the power alpha",
+        ),
+        Mistake(
             "does not count the end",
             _beam_search(length=lambda n, ended, steps: n - ended),
             "your length leaves END out; it was written and paid for like other symbols, so it "
@@ -1463,16 +1517,6 @@ BEAM_SEARCH = Exercise(
             "you returned START as well; it was handed in and not written, so leave it out",
         ),
         Mistake(
-            "returns the best alone",
-            _beam_search(order=lambda pairs, beams: _best_first(pairs, 1)[0]),
-            "you returned the best pair alone; return a list of the `beams` best pairs",
-        ),
-        Mistake(
-            "returns all",
-            _beam_search(order=lambda pairs, beams: _best_first(pairs)),
-            "you returned every text that was ever done; return the `beams` best",
-        ),
-        Mistake(
             "does not rank again",
             _beam_search(order=lambda pairs, beams: pairs[:beams]),
             "you returned the texts in the order in which they were found; rank them by "
@@ -1482,17 +1526,6 @@ BEAM_SEARCH = Exercise(
             "writes a symbol too many",
             _beam_search(more=1),
             "you wrote one symbol too many; a text has `steps` symbols at the most, END with them",
-        ),
-        Mistake(
-            "writes a symbol too few",
-            _beam_search(more=-1),
-            "you wrote one symbol too few; START is no step, and the first of the `steps` writes "
-            "the first symbol",
-        ),
-        Mistake(
-            "returns the texts alone",
-            _beam_search(order=lambda pairs, beams: [p[0] for p in _best_first(pairs, beams)]),
-            "you returned the texts alone; return pairs (tokens, score)",
         ),
     ],
 )

@@ -179,6 +179,18 @@ DISCRIMINATOR_LOSS = Exercise(
             "itself and add the two",
         ),
         Mistake(
+            "cuts off the made ones",
+            lambda real_logits, fake_logits: _judged()(real_logits, fake_logits.detach()),
+            "your loss is right, but you detached the made logits, so the judge learns nothing "
+            "from them; what is to be detached is the sample, before the judge sees it",
+        ),
+        Mistake(
+            "returns a plain number",
+            lambda real_logits, fake_logits: _judged()(real_logits, fake_logits).item(),
+            "your loss is right, but a plain number (.item(), float()) has no way back to the "
+            "logits; return the tensor itself",
+        ),
+        Mistake(
             "halves",
             _judged(total=lambda real, fake: (real.mean() + fake.mean()) / 2),
             "you halved the loss, as some programs do; here it is the sum of the two means, "
@@ -225,6 +237,10 @@ def _non_saturating(g: Generator) -> list[tuple]:
     return [(_signed(g, 0.3, 2.5, B), False) for B in (2, 3)]
 
 
+def _both(args: tuple, value: Any) -> dict[str, Any]:
+    return {name: _row(i, *BOTH)(args, value) for i, name in enumerate(BOTH)}
+
+
 def _sure_of_fakes(g: Generator) -> list[tuple]:
     """The second logits lie far on the side where a logarithm of a probability overflows."""
     side = uniform(g, 120, 200, 2)
@@ -263,6 +279,11 @@ def _with_slope(part: Callable, slope: Callable[[Tensor], Tensor]) -> Callable:
     return lambda s: (part(s)[0], slope(s))
 
 
+def _by_chain(s: Tensor, p: Tensor) -> Tensor:
+    """The slope of a logarithm of p times that of the sigmoid."""
+    return -1 / p * s.sigmoid() * (1 - s.sigmoid())
+
+
 def _sloped_by(g: Callable[[Callable], Callable[[Tensor], Tensor]]) -> Callable:
     """Right losses, and a slope that is made of each right one."""
     return _fooled(_with_slope(_gain, g(_gain)), _with_slope(_surprise, g(_surprise)))
@@ -280,7 +301,7 @@ LOSS_AND_SLOPE = Exercise(
         Test("gives its slope by every logit", _minimax, 1, _row(1, *BOTH)),
         Test("gives the non-saturating loss", _non_saturating, 1, part(0, *BOTH)),
         Test("gives its slope by every logit, too", _non_saturating, 1, _row(1, *BOTH)),
-        Test("stays right where the judge is sure", _sure_of_fakes, 1, part(0, *BOTH)),
+        Test("stays right where the judge is sure", _sure_of_fakes, 1, _both),
     ],
     mistakes=[
         Mistake(
@@ -383,6 +404,15 @@ LOSS_AND_SLOPE = Exercise(
             ),
             "you took the logarithm of a probability that is rounded to 0, which gives infinity; "
             "start from the logit: log(1 - σ(s)) = -softplus(s), -log σ(s) = softplus(-s)",
+        ),
+        Mistake(
+            "multiplies slopes that overflow",
+            _fooled(
+                _with_slope(_gain, lambda s: _by_chain(s, 1 - s.sigmoid())),
+                _with_slope(_surprise, lambda s: _by_chain(s, s.sigmoid())),
+            ),
+            "your slopes are right until the judge is sure, where 1 / 0 times 0 gives nan; cancel "
+            "by hand what cancels: -σ(s), and σ(s) - 1",
         ),
         Mistake(
             "averages the slope",
@@ -545,8 +575,8 @@ BEST_DISCRIMINATOR = Exercise(
         Mistake(
             "calls fake what nobody made",
             _best(lambda p, q: p / (p + q).clamp(min=1e-8)),
-            "you kept the division alive by a small number, which says 0 where both densities are "
-            "0; the statement asks for 0.5 there",
+            "you say 0 where both densities are 0 (a small number below the line does that, and so "
+            "does nan_to_num by itself); the statement asks for 0.5 there",
         ),
         Mistake(
             "looks where both are only",
@@ -1125,6 +1155,14 @@ GRADIENT_PENALTY = Exercise(
             "a picture; behind the batch u needs an axis of length 1 for each axis of a sample",
         ),
         Mistake(
+            "shapes the shares for pictures",
+            _penalised(
+                lambda real, fake, u: u.view(-1, 1, 1, 1) * real + (1 - u.view(-1, 1, 1, 1)) * fake
+            ),
+            "your penalty is right for pictures and wrong for rows, which u.view(-1, 1, 1, 1) "
+            "spreads to four axes; u needs as many axes of length 1 as a sample has: real.ndim - 1",
+        ),
+        Mistake(
             "swaps the shares",
             _penalised(lambda real, fake, u: _between(fake, real, u)),
             "you swapped the shares: u is the share of the real sample, 1 - u that of the made one",
@@ -1216,6 +1254,12 @@ GRADIENT_PENALTY = Exercise(
             _penalised(length=lambda slope: _length(slope.detach().requires_grad_())),
             "you detached the slope, so no gradient of the penalty reaches the critic; "
             "create_graph=True keeps its way back",
+        ),
+        Mistake(
+            "returns a plain number",
+            lambda *args: _penalised()(*args).item(),
+            "your value is right, but a plain number (.item(), float()) has no way back to the "
+            "critic; return the tensor itself",
         ),
         Mistake(
             "leaves slopes in the critic",
@@ -1376,6 +1420,12 @@ FRECHET_DISTANCE = Exercise(
             "take the eigenvalues of the product S1 @ S2",
         ),
         Mistake(
+            "takes the product for symmetric",
+            _less(lambda S, T: torch.linalg.eigvalsh(S @ T).clamp(min=0).sqrt().sum()),
+            "you gave eigvalsh a matrix that is not symmetric, of which it reads one half; S1 @ S2 "
+            "needs eigvals, whose results are complex in type: take .real",
+        ),
+        Mistake(
             "forgets the root",
             _less(lambda S, T: (S @ T).trace()),
             "you forgot the root of S1 @ S2: take the root of each of its eigenvalues, then add",
@@ -1439,7 +1489,7 @@ FRECHET_DISTANCE = Exercise(
 SCORES = ("precision", "recall")
 # Seeds of points that tell the mistakes apart, found by trying; a test tries them again.
 NEAREST = (264, 4842, 5906, 6352, 6818, 7366, 9536, 9676, 9706, 10039, 10065, 11637)
-SECOND = (7953, 10857, 13236, 15772, 16943, 34871)
+SECOND = (13236, 15772, 35063, 35257, 36928, 37348, 70451, 70692)
 
 
 def _drawn(seed: int, n: int, m: int) -> tuple[Tensor, Tensor]:
@@ -1479,6 +1529,11 @@ def _scored(
         return finish(share(d, of_real, of_fake, k), share(d.T, of_fake, of_real, k))
 
     return precision_recall
+
+
+def _by_real_balls(real: Tensor, fake: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    inside = torch.cdist(fake, real) <= _radii(real, fake, k)
+    return inside.any(1).float().mean(), inside.any(0).float().mean()
 
 
 def _nearest_centre(d: Tensor, radii: Tensor, own: Tensor, k: int) -> Tensor:
@@ -1580,6 +1635,12 @@ PRECISION_RECALL = Exercise(
             _scored(finish=lambda precision, recall: (precision, precision)),
             "your precision is right, and you gave it for the recall, too; recall turns the roles "
             "round: real samples in the balls of the made ones",
+        ),
+        Mistake(
+            "keeps the balls of the real ones",
+            _by_real_balls,
+            "your precision is right, but your recall counts the real balls that are hit, which is "
+            "called coverage; for the recall, put balls round the made ones",
         ),
         Mistake(
             "gives the share that is wrong",
