@@ -31,6 +31,7 @@ from ..attention import (
 from ..data import dates, numbers
 from ..data.date_pairs import FIRST, FORMS, LAST, write_date
 from ..device import pick_device
+from ._multi30k import AT_SCALE
 from .runner import Experiment
 
 CHAPTER = "13_attention"
@@ -610,3 +611,4 @@ EXPERIMENTS = {
         times=("attention", "gru", "ratio"),
     ),
 }
+EXPERIMENTS |= AT_SCALE
