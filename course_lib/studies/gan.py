@@ -27,6 +27,7 @@ from ..gan import (
     play,
     precision_recall,
 )
+from ._fashion_gan import AT_SCALE
 from .runner import Experiment
 
 CHAPTER = "12_gan"
@@ -461,3 +462,4 @@ EXPERIMENTS = {
         times=("ms",),
     ),
 }
+EXPERIMENTS |= AT_SCALE
