@@ -112,34 +112,6 @@ def gpt_run(
     return {"nats": judge(model, judging, 64), "parameters": size, "cpu_seconds": seconds}
 
 
-def race_run(seed: int, steps: int, lr: float, device=None) -> dict[str, float]:
-    """Both, one after the other, by the clock.
-
-    Args:
-        seed: of both.
-        steps: of the course's recipe.
-        lr: as :func:`course` takes it.
-        device: where to compute; None chooses.
-
-    Returns:
-        ``reference`` and ``course``, nats on all windows; the seconds that each took to learn, and
-        their ``ratio``; the number of ``threads``.
-    """
-    keep_memory()
-    learned, judging, symbols = parts(False, device)
-    course(symbols, learned, seed, 3, lr), reference(symbols, learned, seed, 3)  # lazy imports
-    found = {"threads": torch.get_num_threads()}
-    began = time.perf_counter()
-    ours = course(symbols, learned, seed, steps, lr)
-    found["course_seconds"] = time.perf_counter() - began
-    began = time.perf_counter()
-    theirs = reference(symbols, learned, seed)
-    found["reference_seconds"] = time.perf_counter() - began
-    found["ratio"] = found["course_seconds"] / found["reference_seconds"]
-    models = {"course": ours, "reference": theirs}
-    return found | {name: judge(model, judging, 64) for name, model in models.items()}
-
-
 SHORT = {"recipe": "course", "steps": 220, "lr": 0.005}
 LONG = SHORT | {"steps": 1400}
 TRIED = {  # step sizes
@@ -167,13 +139,6 @@ AT_SCALE = {
         + [SHORT | {"without": "Muon", "lr": 0.0015}],
         seeds=3,
         times=["cpu_seconds"],
-        at_scale=True,
-    ),
-    "gpt_race": Experiment(
-        race_run,
-        [{"steps": SHORT["steps"], "lr": SHORT["lr"]}],
-        seeds=3,
-        times=["course_seconds", "reference_seconds", "ratio"],
         at_scale=True,
     ),
 }

@@ -24,6 +24,7 @@ from ..device import pick_device
 from ..optimization import one_cycle
 from ..rnn import LSTM, CharModel
 from ..transformer import GPT, WAVES, Block, generate, learn, nats, sinusoidal
+from ._nanogpt import AT_SCALE
 from .rnn import book
 from .runner import Experiment
 
@@ -493,3 +494,4 @@ EXPERIMENTS = {
         seeds=5,
     ),
 }
+EXPERIMENTS |= AT_SCALE
