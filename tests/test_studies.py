@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -133,6 +135,20 @@ def test_the_hash_reaches_methods_tables_of_functions_and_instances(monkeypatch)
         patch.setattr(autograd, "_check_on_tape", autograd.relu)
         assert cost.hash() != before
     assert cost.hash() == before
+
+
+def test_the_hash_does_not_change_when_an_optimizer_is_made():
+    """torch puts a wrapper of its own around the step of the class then."""
+    code = (
+        "import torch; from course_lib.transformer import Muon, learn\n"
+        "from course_lib.studies.runner import Experiment\n"
+        "hashes = [Experiment(learn, []).hash()]\n"
+        "Muon([torch.nn.Parameter(torch.ones(2, 2))])\n"
+        "hashes.append(Experiment(learn, []).hash())\n"
+        "assert Muon.step.hooked and hashes[0] == hashes[1], hashes"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def test_the_hash_sees_code_and_nothing_else(tmp_path, monkeypatch):

@@ -74,6 +74,8 @@ def _reach(obj: Any, found: dict[str, str]) -> None:
 def _methods(cls: type) -> list[Callable]:
     """The functions written in the body of a class, those behind its properties too."""
     own = [getattr(m, "fget", None) or getattr(m, "__func__", m) for m in vars(cls).values()]
+    # torch wraps an optimizer's step when the first one is made: look behind that
+    own = [m.__wrapped__ if getattr(m, "hooked", False) else m for m in own]
     return [m for m in own if inspect.isfunction(m) and m.__qualname__.startswith(cls.__qualname__)]
 
 
