@@ -109,7 +109,7 @@ def test_seeds_are_drawn_anew():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["grade", "autogrd", "{in}", "{out}"], "there is no chapter 'autogrd'; there are autogra"),
+        (["grade", "autogrd", "{in}", "{out}"], "there is no chapter 'autogrd'; there are att"),
         (["grade", "autograd", "{in}/none", "{out}"], "is no folder"),
         (["grade", "autograd", "{in}", "{in}"], "lies within"),
         (["grade", "autograd", "{in}", "{in}/out"], "lies within"),
