@@ -1,0 +1,7 @@
+"""Right answers to chapter 17_q_learning by other ways than the master."""
+
+import torch
+
+
+def average(x):
+    return x @ torch.full((x.shape[1],), 1 / x.shape[1])
