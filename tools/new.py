@@ -37,7 +37,7 @@ SHARED = [
     "training",
 ]
 LAST = ["studies", "playgrounds", "checks", "grading"]
-IMPORTED = {"torch", "numpy", "matplotlib", "sklearn", "ipywidgets", "pooch", "tqdm"}
+IMPORTED = {"torch", "numpy", "matplotlib", "sklearn", "ipywidgets", "pooch", "tqdm", "gymnasium"}
 # The parts of the book, each with the number that its chapters begin at.
 PARTS = {"I · Foundations": 0, "II · Architectures": 7, "III · Practice": 19, "Reference": 100}
 PAGES = """\
