@@ -30,6 +30,32 @@ def test_addresses_follow_the_fork(monkeypatch):
     assert page.repository() == ""
 
 
+@pytest.fixture
+def node(monkeypatch):
+    """The way to node, as the book's settings have it."""
+    binary = Path(page.NODE_ROOT) if os.name == "nt" else Path(page.NODE_ROOT, "bin")
+    monkeypatch.setattr(page.katex, "NODEJS_BINARY", str(binary / "node"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere sphinxcontrib-katex starts it itself")
+def test_the_server_of_formulas_answers_each_request(node, tmp_path):
+    process, connection = page.start_katex(tmp_path, timeout=60)
+    server = page.katex.KaTeXServer(tmp_path, process, connection)
+    try:
+        for latex in ("x^2", r"\frac{1}{2}"):
+            answer = server.render({"latex": latex, "katex_options": {}}, timeout=60)
+            assert 'class="katex"' in answer["html"]
+    finally:
+        server.terminate()
+    assert process.poll() is not None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere sphinxcontrib-katex starts it itself")
+def test_a_server_of_formulas_that_does_not_come_is_told_of(node, tmp_path):
+    with pytest.raises(page.katex.KaTeXError, match="did not came up after 0 seconds"):
+        page.start_katex(tmp_path, timeout=0)
+
+
 @pytest.mark.parametrize("folder, saved", [("book", ""), ("exercises", "02_x_exercises.ipynb")])
 def test_exercises_are_not_saved_over_the_chapter(folder, saved):
     link = f'<a class="dlm-colab dlm-{folder} reference download internal" download="{{}}" '

@@ -16,6 +16,9 @@ import os
 import pkgutil
 import re
 import shutil
+import socket
+import subprocess
+import time
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -54,6 +57,28 @@ def visit_math(visit, translator, node):
         raise nodes.SkipNode from None
 
 
+def start_katex(rundir: Path, timeout: float) -> tuple[subprocess.Popen, socket.socket]:
+    """Start the server of formulas, and connect as soon as it listens.
+
+    sphinxcontrib-katex takes the socket's file for a server that listens, and is refused where the
+    machine is busy. Over a network socket, its way on Windows, each formula waits for two
+    acknowledgements that the kernel delays: 80 ms instead of one.
+    """
+    path, server = rundir / "katex.sock", katex.KaTeXServer
+    process = subprocess.Popen(server.build_command(socket=path), cwd=rundir)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(path))
+            return process, connection
+        except (FileNotFoundError, ConnectionRefusedError):  # not yet
+            connection.close()
+            time.sleep(0.01)
+    process.kill()
+    raise server.timeout_error(timeout)
+
+
 def setup_katex(app) -> None:
     """Register the checked renderer, with node from the package and errors that raise."""
     if katex.katex_version != vendor.KATEX.version:
@@ -64,9 +89,7 @@ def setup_katex(app) -> None:
     bin_dir = Path(NODE_ROOT) if os.name == "nt" else Path(NODE_ROOT, "bin")
     katex.NODEJS_BINARY = str(bin_dir / "node")
     katex.KATEX_DEFAULT_OPTIONS.update(throwOnError=True, strict="error")
-    # On Unix it takes the socket's file for a server that listens, and is refused where the
-    # machine is busy. The way that it takes on Windows tries again until the server is up.
-    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
+    katex.KaTeXServer.start_server_process = start_katex
     katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60.0  # seconds
     app.setup_extension("sphinxcontrib.katex")
     app.add_html_math_renderer(
