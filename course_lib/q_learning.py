@@ -979,7 +979,7 @@ def draw_grid(
         if letter == "#":
             paint["fc"] = "#808080"
         elif letter in "GX":
-            paint |= {"hatch": "////", "ec": PALETTE[2 if letter == "G" else 1], "lw": 1.5}
+            paint |= {"hatch": "//", "ec": PALETTE[2 if letter == "G" else 1], "lw": 1.5}
         elif v is not None:
             share = min(max((float(v[s]) - low) / (high - low), 0.0), 1.0)
             paint["fc"] = (0.0, 0.447, 0.698, 0.8 * share)  # PALETTE[0], more or less of it
