@@ -563,7 +563,14 @@ class GymVector:
         return self._tensor(obs)
 
     def step(self, action: Tensor) -> Step:
-        """Take one action (int64, shape (N,)) in each; an episode that ends starts anew."""
+        """Take one step in each; an episode that ends starts anew.
+
+        Args:
+            action: int64, shape (N,).
+
+        Returns:
+            A :class:`Step`, in tensors on the device.
+        """
         obs, reward, terminated, truncated, info = self.env.step(action.cpu().numpy())
         obs = self._tensor(obs)
         reached = obs.clone()
