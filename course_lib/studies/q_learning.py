@@ -224,7 +224,7 @@ GAMMA = 0.99
 
 
 def steps_to_goal(maze: MDP) -> Tensor:
-    """How many steps each state is from the end at least, shape (S,); infinite for walls."""
+    """How many steps each state is from the end at least, shape (S,)."""
     then = maze.P.argmax(2)  # (S, A): nothing slips
     far = torch.where(maze.terminal, 0.0, torch.inf).double()
     for _ in range(maze.states):
@@ -248,7 +248,6 @@ def shaped(maze: MDP, kind: str, bonus: float) -> MDP:
     Source: Randløv & Alstrøm 1998 (the bonus); Ng, Harada & Russell 1999 (the potential).
     """
     far = steps_to_goal(maze)
-    far = torch.where(far.isinf(), 0.0, far)  # nobody is in a wall
     here, there = far[:, None, None], far[None, None]
     if kind == "bonus":
         return replace(maze, R=maze.R + bonus * (there < here))
@@ -422,17 +421,18 @@ def table_run(
 BINS = {  # the step size of each table, best of 0.1, 0.3 and 0.6 with eight agents of seed 100
     (1, 1, 1, 1): 0.3,  # one cell: the baseline
     (4, 4, 4, 4): 0.3,
-    (8, 8, 8, 8): 0.3,
+    (8, 8, 8, 8): 0.6,
     (3, 3, 6, 6): 0.1,
     (1, 1, 6, 12): 0.3,  # no position, no speed
 }
-RIVALS = {  # lr and target, best of four pairs (naive: of three step sizes) with seeds 100 and 101
-    "random": (0.0, 0),
-    "naive": (0.001, 0),
-    "replay": (0.0003, 0),
-    "target": (0.0003, 20),
-    "double": (0.0003, 20),
-}
+RIVALS = (  # lr and target: the best of four step sizes, or of five pairs, with seeds 100 and 101
+    ("random", 0.0, 0),
+    ("naive", 0.001, 0),
+    ("replay", 0.003, 0),
+    ("target", 0.0003, 20),
+    ("double", 0.0003, 20),
+    ("replay", 0.0003, 0),  # not its best: the step size of the two before
+)
 
 # What comes first is short and steady: a test measures it again.
 EXPERIMENTS = {
@@ -487,7 +487,7 @@ EXPERIMENTS = {
     ),
     "dqn": Experiment(
         dqn_run,
-        [{"rival": r, "lr": lr, "target": target} for r, (lr, target) in RIVALS.items()],
+        [{"rival": r, "lr": lr, "target": target} for r, lr, target in RIVALS],
         seeds=8,
     ),
 }
