@@ -419,7 +419,6 @@ def table_run(
 
 
 BINS = {  # the step size of each table, best of 0.1, 0.3 and 0.6 with eight agents of seed 100
-    (1, 1, 1, 1): 0.3,  # one cell: the baseline
     (4, 4, 4, 4): 0.3,
     (8, 8, 8, 8): 0.6,
     (3, 3, 6, 6): 0.1,
@@ -483,7 +482,12 @@ EXPERIMENTS = {
         seeds=1,
     ),
     "table": Experiment(
-        table_run, [{"bins": [*b], "alpha": alpha} for b, alpha in BINS.items()], seeds=1
+        table_run,
+        [
+            {"bins": [1, 1, 1, 1], "alpha": 0.3, "steps": 2000},  # one cell: the baseline
+            *({"bins": [*b], "alpha": alpha} for b, alpha in BINS.items()),
+        ],
+        seeds=1,
     ),
     "dqn": Experiment(
         dqn_run,
