@@ -197,6 +197,7 @@ def test_the_networks_disagree_with_a_margin(seed):
         assert (top.values[:, 0] - top.values[:, 1]).min() > 0.05
     assert not (action == mine.indices[:, 0]).any()
     assert not (action == theirs.indices[:, 0]).any()
+    assert len(set(action.tolist())) > 1
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -517,6 +517,12 @@ VALUE_SWEEP = Exercise(
             "what it is worth: amax, not argmax",
         ),
         Mistake(
+            "gives the pair that max makes",
+            _swept(v=lambda Q: Q.max(1)),
+            "your Q is right, but Q.max(1) is a pair, the values and their places; take Q.amax(1), "
+            "or .values of the pair",
+        ),
+        Mistake(
             "takes the best over the states",
             _swept(v=lambda Q: Q.amax(0)),
             "your Q is right, but you took the largest along dim 0, over the states; each state "
@@ -544,8 +550,6 @@ VALUE_SWEEP = Exercise(
 
 # 17.4 first_visit
 
-STATES = 4  # in every case; one of them is never visited
-
 
 def _walk(g: Generator, visited: list[int]) -> tuple:
     """An episode through these states, with rewards of one decimal."""
@@ -553,20 +557,15 @@ def _walk(g: Generator, visited: list[int]) -> tuple:
     return tuple(visited), tuple(r / 10 for r in rewards)
 
 
-def _walks(*routes: str) -> Callable[[Generator], list[tuple]]:
+def _walks(states: int, *routes: str) -> Callable[[Generator], list[tuple]]:
     """Episodes along routes such as "aba"; which state is a, b or c is drawn."""
 
     def cases(g: Generator) -> list[tuple]:
-        names = dict(zip("abc", _order(g, STATES), strict=False))
+        names = dict(zip("abc", _order(g, states), strict=False))
         episodes = tuple(_walk(g, [names[letter] for letter in route]) for route in routes)
-        return [(episodes, STATES, _share(g, 0.5, 0.8))]
+        return [(episodes, states, _share(g, 0.5, 0.8))]
 
     return cases
-
-
-def _no_returns(g: Generator) -> list[tuple]:
-    """No state twice in an episode."""
-    return _walks("abc", "cb")(g)
 
 
 def _every_return(rewards: tuple, gamma: float) -> list[float]:
@@ -626,8 +625,14 @@ FIRST_VISIT = Exercise(
     minutes=25,
     reference=lambda episodes, states, gamma: _counted()(episodes, states, gamma),
     tests=[
-        Test("averages returns over episodes", _no_returns, 2, _as_tensor),
-        Test("counts the first visit of an episode", _walks("abaca", "cbcb", "ba"), 3, _as_tensor),
+        Test("averages returns over episodes", _walks(3, "abc", "cb"), 2, _as_tensor),
+        Test(
+            "counts the first visit of an episode",
+            _walks(3, "abaca", "cbcb", "ba"),
+            2,
+            _as_tensor,
+        ),
+        Test("knows nothing of a state that was not visited", _walks(4, "ab", "cb"), 1, _as_tensor),
     ],
     mistakes=[
         Mistake(
@@ -790,6 +795,12 @@ def _others_evenly(Q: Tensor, action: Tensor, epsilon: float) -> Tensor:
     return (1 - epsilon) * best + epsilon * (Q.sum(1) - best) / (Q.shape[1] - 1)
 
 
+def _by_columns(reward, terminated, truncated, Q_next, next_action, *rates) -> tuple:
+    """SARSA's future is (B, B): every row gets the columns of all."""
+    others = _targets()(reward, terminated, truncated, Q_next, next_action, *rates)[1:]
+    return (_kept(reward, Q_next[:, next_action], ~terminated, rates[0]), *others)
+
+
 TD_TARGETS = Exercise(
     number="17.5",
     title="Three answers to what comes next",
@@ -913,7 +924,7 @@ TD_TARGETS = Exercise(
         ),
         Mistake(
             "picks columns for the whole batch",
-            _targets(finish=lambda sarsa, *others: (sarsa.expand(len(sarsa), -1), *others)),
+            _by_columns,
             "your SARSA has B rows: Q_next[:, next_action] picks columns for the whole batch; use "
             "gather, or Q_next[torch.arange(B), next_action]",
         ),
@@ -1214,6 +1225,7 @@ def _chosen_apart(g: Generator) -> tuple[Tensor, ...]:
         fit = (
             (mine != theirs).all(1)
             & (now != action).any(1)
+            & (action != action[:, :1]).any(1)
             & (Q.argmax(-2)[:2] != Q.argmax(-1)[:2]).any(-1).all(0)  # nor is dim 0 dim 1
             & (best - next_best > 0.1).all(2).all(0)
         )
@@ -1417,6 +1429,15 @@ DQN_LOSS = Exercise(
             ),
             "you moved the values of all actions to the target; only the action that was taken has "
             "been tried: gather `action`",
+        ),
+        Mistake(
+            "picks columns for the whole batch",
+            _lost(
+                taken=lambda online, obs, action: online(obs)[:, action],
+                cost=lambda Q, target: ((Q - target) ** 2).mean(),
+            ),
+            "you wrote Q[:, action], which picks columns for the whole batch, shape (B, B); use "
+            "gather, or Q[torch.arange(B), action]",
         ),
         Mistake(
             "compares each with each",
