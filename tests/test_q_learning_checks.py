@@ -54,12 +54,13 @@ def test_the_policy_is_that_of_the_actions_that_the_library_draws():
 def test_sweeps_arrive_where_the_librarys_do():
     """On a world with a pit, a goal and slippery floor; terminal states hold nonsense."""
     world, gamma = gridworld(["S..", ".X.", "..G"], goal=5.0, slip=0.2), 0.9
+    P, R = world.P.float(), world.R.float()
     wanted, _ = value_iteration(world, gamma)
     for answer in rights(VALUE_SWEEP):
-        v = torch.zeros(world.states).double()
+        v = torch.zeros(world.states)
         for _ in range(200):
             v = torch.where(world.terminal, 77.0, v)
-            Q, v = answer(world.P, world.R, world.terminal, v, gamma)
+            Q, v = answer(P, R, world.terminal, v, gamma)
         torch.testing.assert_close(v.double(), wanted, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(
             Q.double(), action_values(world, wanted, gamma), rtol=1e-5, atol=1e-5
@@ -180,7 +181,7 @@ def test_a_target_that_moves_is_paid_but_for_its_slopes():
 
     report = DQN_LOSS.evaluate(dqn_loss)
     assert report.mistake.name == "learns through the target"
-    assert [line.status for line in report.lines] == ["ok", "ok", "ok", "FAIL", "FAIL"]
+    assert [line.status for line in report.lines] == ["ok", "ok", "ok", "FAIL"]
     assert DQN_LOSS.evaluate(right).points == DQN_LOSS.points
 
 
@@ -189,13 +190,14 @@ def test_a_target_that_moves_is_paid_but_for_its_slopes():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_networks_disagree_with_a_margin(seed):
-    W, V, obs, action, reached = _chosen_apart(torch.Generator().manual_seed(seed))
+    W, V, _, action, reached = _chosen_apart(torch.Generator().manual_seed(seed))
     mine, theirs = ((reached @ M).topk(2, dim=1) for M in (W, V))
     assert (mine.indices[:, 0] != theirs.indices[:, 0]).all()
     for top in (mine, theirs):
         assert (top.values[:, 0] - top.values[:, 1]).min() > 0.05
     assert not (action == mine.indices[:, 0]).any()
     assert not (action == theirs.indices[:, 0]).any()
+    assert len(set(action.tolist())) > 1
 
 
 @pytest.mark.parametrize("seed", range(20))

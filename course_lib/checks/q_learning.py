@@ -517,6 +517,12 @@ VALUE_SWEEP = Exercise(
             "what it is worth: amax, not argmax",
         ),
         Mistake(
+            "gives the pair that max makes",
+            _swept(v=lambda Q: Q.max(1)),
+            "your Q is right, but Q.max(1) is a pair, the values and their places; take Q.amax(1), "
+            "or .values of the pair",
+        ),
+        Mistake(
             "takes the best over the states",
             _swept(v=lambda Q: Q.amax(0)),
             "your Q is right, but you took the largest along dim 0, over the states; each state "
@@ -544,8 +550,6 @@ VALUE_SWEEP = Exercise(
 
 # 17.4 first_visit
 
-STATES = 4  # in every case; one of them is never visited
-
 
 def _walk(g: Generator, visited: list[int]) -> tuple:
     """An episode through these states, with rewards of one decimal."""
@@ -553,20 +557,15 @@ def _walk(g: Generator, visited: list[int]) -> tuple:
     return tuple(visited), tuple(r / 10 for r in rewards)
 
 
-def _walks(*routes: str) -> Callable[[Generator], list[tuple]]:
+def _walks(states: int, *routes: str) -> Callable[[Generator], list[tuple]]:
     """Episodes along routes such as "aba"; which state is a, b or c is drawn."""
 
     def cases(g: Generator) -> list[tuple]:
-        names = dict(zip("abc", _order(g, STATES), strict=False))
+        names = dict(zip("abc", _order(g, states), strict=False))
         episodes = tuple(_walk(g, [names[letter] for letter in route]) for route in routes)
-        return [(episodes, STATES, _share(g, 0.5, 0.8))]
+        return [(episodes, states, _share(g, 0.5, 0.8))]
 
     return cases
-
-
-def _no_returns(g: Generator) -> list[tuple]:
-    """No state twice in an episode."""
-    return _walks("abc", "cb")(g)
 
 
 def _every_return(rewards: tuple, gamma: float) -> list[float]:
@@ -626,8 +625,14 @@ FIRST_VISIT = Exercise(
     minutes=25,
     reference=lambda episodes, states, gamma: _counted()(episodes, states, gamma),
     tests=[
-        Test("averages returns over episodes", _no_returns, 2, _as_tensor),
-        Test("counts the first visit of an episode", _walks("abaca", "cbcb", "ba"), 3, _as_tensor),
+        Test("averages returns over episodes", _walks(3, "abc", "cb"), 2, _as_tensor),
+        Test(
+            "counts the first visit of an episode",
+            _walks(3, "abaca", "cbcb", "ba"),
+            2,
+            _as_tensor,
+        ),
+        Test("knows nothing of a state that was not visited", _walks(4, "ab", "cb"), 1, _as_tensor),
     ],
     mistakes=[
         Mistake(
@@ -790,6 +795,12 @@ def _others_evenly(Q: Tensor, action: Tensor, epsilon: float) -> Tensor:
     return (1 - epsilon) * best + epsilon * (Q.sum(1) - best) / (Q.shape[1] - 1)
 
 
+def _by_columns(reward, terminated, truncated, Q_next, next_action, *rates) -> tuple:
+    """SARSA's future is (B, B): every row gets the columns of all."""
+    others = _targets()(reward, terminated, truncated, Q_next, next_action, *rates)[1:]
+    return (_kept(reward, Q_next[:, next_action], ~terminated, rates[0]), *others)
+
+
 TD_TARGETS = Exercise(
     number="17.5",
     title="Three answers to what comes next",
@@ -912,16 +923,8 @@ TD_TARGETS = Exercise(
             "share ε goes to the mean over all actions",
         ),
         Mistake(
-            "sums without dividing",
-            _targets(
-                expected=lambda Q, action, epsilon: epsilon * Q.sum(1) + (1 - epsilon) * Q.amax(1)
-            ),
-            "your expected SARSA gives every action the whole of ε; a random draw gives each ε/A, "
-            "so take the mean, not the sum",
-        ),
-        Mistake(
             "picks columns for the whole batch",
-            _targets(finish=lambda sarsa, *others: (sarsa.expand(len(sarsa), -1), *others)),
+            _by_columns,
             "your SARSA has B rows: Q_next[:, next_action] picks columns for the whole batch; use "
             "gather, or Q_next[torch.arange(B), next_action]",
         ),
@@ -1214,16 +1217,17 @@ def _chosen_apart(g: Generator) -> tuple[Tensor, ...]:
     Drawn fifty at a time, since few will do.
     """
     while True:
-        W, V, obs, reached = uniform(g, -1.5, 1.5, 4, 50, 3, 3)
-        (mine, theirs, now) = ((x @ M).topk(2) for x, M in ((reached, W), (reached, V), (obs, W)))
-        first = [top.indices[..., 0] for top in (mine, theirs, now)]
-        margin = [top.values.diff().abs().amin((1, 2)) for top in (mine, theirs, now)]
-        action = 3 - first[0] - first[1]
+        (W, V), (obs, reached) = (uniform(g, -1.5, 1.5, 2, 50, *size) for size in ((2, A), (B, 2)))
+        Q = torch.stack([reached @ W, reached @ V, obs @ W])  # (3, 50, B, A)
+        best, next_best = Q.topk(2).values.unbind(-1)
+        mine, theirs, now = Q.argmax(-1)  # (50, B)
+        action = 3 - mine - theirs
         fit = (
-            (first[0] != first[1]).all(1)
-            & (first[0] != first[0][:, :1]).any(1)
-            & (first[2] != action).any(1)
-            & (torch.stack(margin).amin(0) > 0.1)
+            (mine != theirs).all(1)
+            & (now != action).any(1)
+            & (action != action[:, :1]).any(1)
+            & (Q.argmax(-2)[:2] != Q.argmax(-1)[:2]).any(-1).all(0)  # nor is dim 0 dim 1
+            & (best - next_best > 0.1).all(2).all(0)
         )
         if fit.any():
             i = int(fit.nonzero()[0])
@@ -1245,7 +1249,6 @@ def _lesson(
 
 
 GO_ON = (False, False, False)
-SLOPES = "W.grad, V.grad is None"
 
 
 def _double_future(online, frozen, double, obs, action, reached) -> Tensor:
@@ -1322,15 +1325,9 @@ DQN_LOSS = Exercise(
             probe=program,
         ),
         Test(
-            "moves the value of the action taken",
-            _lesson(SLOPES, True, (False, True, False), lines="; loss.backward()"),
-            2,
-            probe=program,
-        ),
-        Test(
             "holds the target still, even with one network",
-            _lesson("W.grad", False, GO_ON, "online", "; loss.backward()"),
-            1,
+            _lesson("W.grad", False, (False, True, False), "online", "; loss.backward()"),
+            3,
             probe=program,
         ),
     ],
@@ -1432,6 +1429,15 @@ DQN_LOSS = Exercise(
             ),
             "you moved the values of all actions to the target; only the action that was taken has "
             "been tried: gather `action`",
+        ),
+        Mistake(
+            "picks columns for the whole batch",
+            _lost(
+                taken=lambda online, obs, action: online(obs)[:, action],
+                cost=lambda Q, target: ((Q - target) ** 2).mean(),
+            ),
+            "you wrote Q[:, action], which picks columns for the whole batch, shape (B, B); use "
+            "gather, or Q[torch.arange(B), action]",
         ),
         Mistake(
             "compares each with each",
