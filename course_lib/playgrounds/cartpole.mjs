@@ -55,7 +55,8 @@ export function advance(one) {
 
 // A knock on the pole: its speed changes at once.
 export function knock(one, speed) {
-  if (!one.rest) one.state = one.state.with(3, one.state[3] + speed);
+  const [place, pace, angle, turn] = one.state;
+  if (!one.rest) one.state = [place, pace, angle, turn + speed];
 }
 
 // ---- the picture
