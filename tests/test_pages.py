@@ -1,7 +1,8 @@
 """Every built page, in a browser: light and dark, desk and phone.
 
 No request leaves the server, no script fails, no page scrolls sideways, every explorer shows the
-frame that its controls choose, every playground runs, every text has contrast, every link arrives. Run `make book` first.
+frame that its controls choose, every playground runs, every text has contrast, every link arrives.
+Run `make book` first.
 """
 
 import gzip
