@@ -19,8 +19,7 @@ from .playground import Playground, button, menu, slider
 
 __all__ = ["Playground", "cartpole", "gridworld"]
 
-CELL = 48  # SVG units, as in gridworld.mjs
-METRE = 60  # as in cartpole.mjs
+CELL, METRE = 48, 60  # SVG units
 SPEEDS = {3: "3", 30: "30", 300: "300", 3000: "3,000"}
 
 
@@ -152,7 +151,8 @@ def cartpole(nets: Mapping[str, nn.Module], *, seed: int = 0) -> Playground:
     """
     if not nets:
         raise ValueError('cartpole needs a network with its name, as in {"trained": policy.actor}')
-    data = {"nets": {name: _layers(name, net) for name, net in nets.items()}, "seed": seed}
+    layers = [{"name": name, "layers": _layers(name, net)} for name, net in nets.items()]
+    data = {"nets": layers, "seed": seed, "metre": METRE}
     controls = [
         button("play", "Play")
         + button("restart", "Restart")

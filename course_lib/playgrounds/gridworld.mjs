@@ -149,7 +149,6 @@ export function leave(learner, world) {
 
 const NAMES = { S: "start", G: "goal", X: "pit", "#": "wall", ".": "floor" };
 const NEXT = { ".": "#", "#": "X", X: "." }; // what a click makes of a cell
-const CELL = 48;
 const HEADS = [
   "M -19 0 L -10 -7 V 7 Z", "M 0 19 L -7 10 H 7 Z", "M 19 0 L 10 -7 V 7 Z", "M 0 -19 L -7 -10 H 7 Z",
 ];
@@ -194,8 +193,7 @@ export function mount(figure, data) {
   };
   const draw = () => {
     cells.forEach(paint);
-    const [x, y] = [learner.state % columns, Math.floor(learner.state / columns)];
-    part("agent").setAttribute("transform", `translate(${(x + 0.5) * CELL} ${(y + 0.5) * CELL})`);
+    part("agent").setAttribute("transform", cells[learner.state].getAttribute("transform"));
     part("numbers").textContent = `episode ${learner.episodes + 1} · ${counted(learner.steps)} · `
       + `last return ${learner.last === null ? "none yet" : signed(learner.last)} · best `
       + `arrows: ${agreeing(learner.Q, target, within)} of ${within.length}`;

@@ -32,7 +32,7 @@ _STYLE = (
     "border:1px solid currentColor;border-radius:.35em;padding:.3em .7em;min-height:2.2em}"
     ".dlm-playground option{color:black;background:white}"
     ".dlm-playground button:disabled{opacity:.65;border-style:dashed}"
-    ".dlm-playground output{min-width:2.1em;text-align:left}"
+    ".dlm-playground label span{min-width:2.1em;text-align:left}"
     ".dlm-playground .dlm-said{min-height:1.5em}"
     ".dlm-playground svg{display:block;width:100%;height:auto;margin:0 auto;"
     "touch-action:manipulation}"
@@ -115,9 +115,11 @@ def button(name: str, label: str) -> str:
 
 def slider(name: str, label: str, low: float, high: float, value: float) -> str:
     """A slider with its label and the value that it stands at, in hundredths."""
+    shown = max(f"{value:.2f}", f"{value:g}", key=len)  # 0.90, but 0.995
     return (
         f'<label>{escape(label)}<input type="range" name="{name}" min="{low:g}" max="{high:g}" '
-        f'step="0.01" value="{value:g}" autocomplete="off"><output>{value:.2f}</output></label>'
+        f'step="0.01" value="{value:g}" autocomplete="off">'
+        f'<span aria-hidden="true">{shown}</span></label>'
     )
 
 
