@@ -219,6 +219,11 @@ def test_a_run_learns_by_the_formula(world):
     assert learner["last"] == pytest.approx(sums[-2])
 
 
+def test_nothing_is_worth_anything_after_the_end():
+    code = "return [true, false].map(over => m.updated(0.5, 1, [2, -3, 4, 0], over, 0.1, 0.9));"
+    assert node("gridworld.mjs", code) == pytest.approx([0.55, 0.91])
+
+
 @worlds
 def test_every_episode_begins_at_a_start(world):
     mdp = library(world)
