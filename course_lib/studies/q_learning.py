@@ -368,7 +368,15 @@ def dqn_run(
 
 
 def cell_of(obs: Tensor, bins: tuple[int, ...]) -> Tensor:
-    """The cell of a table for each observation: (N, D) to (N,), ``bins[d]`` even parts of d."""
+    """The cell of a table for each observation.
+
+    Args:
+        obs: shape (N, D).
+        bins: into how many even parts of its range each of the D numbers is cut.
+
+    Returns:
+        Cells, int64, shape (N,).
+    """
     parts = torch.tensor(bins, device=obs.device)
     share = (obs / torch.tensor(RANGES, device=obs.device) + 1) / 2  # 0 to 1 within the ranges
     place = (share * parts).long().clamp(min=0).minimum(parts - 1)  # (N, D)
