@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .device import pick_device
+from .plotting import INK, PALETTE
 from .progress import bar
 
 # ---- bandits: one state, K arms
@@ -562,7 +563,14 @@ class GymVector:
         return self._tensor(obs)
 
     def step(self, action: Tensor) -> Step:
-        """Take one action (int64, shape (N,)) in each; an episode that ends starts anew."""
+        """Take one step in each; an episode that ends starts anew.
+
+        Args:
+            action: int64, shape (N,).
+
+        Returns:
+            A :class:`Step`, in tensors on the device.
+        """
         obs, reward, terminated, truncated, info = self.env.step(action.cpu().numpy())
         obs = self._tensor(obs)
         reached = obs.clone()
@@ -796,3 +804,198 @@ def _learn(
     optimizer.zero_grad()
     loss(value, goal).backward()
     optimizer.step()
+
+
+# ---- the rest of the chapter: rates, episodes, predictions, pictures
+
+
+def lai_robbins(means: Tensor) -> float:
+    """The least slope of regret against ln T: ``Σ 2 / Δ`` over the arms that lack Δ > 0.
+
+    Args:
+        means: the mean reward of each arm, shape (K,); rewards are normal with variance 1.
+
+    Returns:
+        The slope; any rule that does well on all bandits has it or more, as T grows.
+
+    Example:
+        >>> lai_robbins(torch.tensor([0.0, 0.5, 1.0]))  # 2 / 1 + 2 / 0.5
+        6.0
+
+    Source: Lai & Robbins 1985, theorem 1.
+    """
+    lack = means.double().max() - means.double()
+    return (2 / lack[lack > 0]).sum().item()
+
+
+class Episode(NamedTuple):
+    """What was met from a start to an end: T + 1 states, T rewards.
+
+    ``terminated`` is False where the time ran out: the task would have gone on.
+    """
+
+    states: list[int]
+    rewards: list[float]
+    terminated: bool
+
+
+def play(
+    mdp: MDP, policy: Tensor, episodes: int, seed: int = 0, limit: int = 10_000
+) -> list[Episode]:
+    """Let a policy act, without learning.
+
+    Args:
+        mdp: the world.
+        policy: probabilities of actions, shape (S, A).
+        episodes: how many, side by side.
+        seed: of starts, actions and steps.
+        limit: steps after which an episode is cut off.
+
+    Returns:
+        The episodes.
+
+    Example:
+        >>> walk = gridworld(["S.G"])
+        >>> right = torch.tensor([[0.0, 0, 1, 0]] * 3).double()
+        >>> play(walk, right, episodes=1)
+        [Episode(states=[0, 1, 2], rewards=[-1.0, -1.0], terminated=True)]
+    """
+    draws = torch.Generator().manual_seed(seed)
+    states, rewards = [mdp.begin(episodes, draws)], []
+    length = torch.full((episodes,), limit, device=mdp.P.device)
+    over = torch.zeros(episodes, dtype=torch.bool, device=mdp.P.device)
+    while len(rewards) < limit and not over.all():
+        then, reward, ended = mdp.step(states[-1], _draw(policy[states[-1]], draws), draws)
+        states.append(then), rewards.append(reward)
+        length[ended & ~over] = len(rewards)  # what comes later is not kept
+        over |= ended
+    lists = (part.tolist() for part in (torch.stack(states, 1), torch.stack(rewards, 1), over))
+    return [
+        Episode(s[: n + 1], r[:n], done)
+        for s, r, done, n in zip(*lists, length.tolist(), strict=True)
+    ]
+
+
+def discounted_returns(rewards: Sequence[float], gamma: float) -> list[float]:
+    """The return from each step on: ``G_t = r_{t+1} + γ G_{t+1}``, counted from the end.
+
+    Args:
+        rewards: of one episode, T of them; the first follows the first action.
+        gamma: discount a step.
+
+    Returns:
+        T returns.
+
+    Example:
+        >>> discounted_returns([0.0, 0.0, 8.0], gamma=0.5)
+        [2.0, 4.0, 8.0]
+    """
+    found, G = [], 0.0
+    for r in reversed(rewards):
+        G = r + gamma * G
+        found.append(G)
+    return found[::-1]
+
+
+def monte_carlo(episodes: Sequence[Episode], states: int, gamma: float) -> Tensor:
+    """Predict values as averages of the returns after the first visit to a state.
+
+    Args:
+        episodes: that a policy has played to their ends.
+        states: S.
+        gamma: discount a step.
+
+    Returns:
+        v after each episode, shape (E, S), float64; 0 where a state was never visited.
+
+    Raises:
+        ValueError: for an episode that was cut off: its returns are not known.
+
+    Source: Sutton & Barto 2018, section 5.1.
+    """
+    v, visits, after = [0.0] * states, [0] * states, []
+    for n, episode in enumerate(episodes):
+        if not episode.terminated:
+            raise ValueError(
+                f"episode {n} was cut off after {len(episode.rewards)} steps, so its returns are "
+                "not known: raise the limit, or use td_prediction"
+            )
+        met = set()
+        for s, G in zip(episode.states, discounted_returns(episode.rewards, gamma), strict=False):
+            if s not in met:
+                met.add(s)
+                visits[s] += 1
+                v[s] += (G - v[s]) / visits[s]
+        after.append(v.copy())
+    return torch.tensor(after, dtype=torch.float64)
+
+
+def td_prediction(
+    episodes: Sequence[Episode], states: int, gamma: float, alpha: float, start: float = 0.0
+) -> Tensor:
+    """Predict values by TD(0): ``v[s] += α (r + γ v[s'] - v[s])`` after each step.
+
+    Args:
+        episodes: that a policy has played.
+        states: S.
+        gamma: discount a step.
+        alpha: step size, above 0, at most 1.
+        start: the first guess of all values.
+
+    Returns:
+        v after each episode, shape (E, S), float64. What a terminal state shows is the first
+        guess; as a future it counts 0.
+
+    Source: Sutton 1988; Sutton & Barto 2018, section 6.1.
+    """
+    v, after = [start] * states, []
+    for episode in episodes:
+        last = len(episode.rewards) - 1
+        ways = zip(*(episode.states[i:] for i in (0, 1)), episode.rewards, strict=False)
+        for t, (s, then, r) in enumerate(ways):
+            future = 0.0 if t == last and episode.terminated else v[then]
+            v[s] += alpha * (r + gamma * future - v[s])
+        after.append(v.copy())
+    return torch.tensor(after, dtype=torch.float64)
+
+
+def draw_grid(
+    ax: Any,
+    rows: Sequence[str],
+    v: Tensor | None = None,
+    policy: Tensor | None = None,
+    limits: tuple[float, float] = (0.0, 1.0),
+    digits: int | None = None,
+) -> None:
+    """Draw a gridworld: values as colour, a policy as arrows.
+
+    Args:
+        ax: where to draw.
+        rows: the drawing, as for :func:`gridworld`.
+        v: values, shape (S,); the higher, the bluer.
+        policy: an action a state, int64, shape (S,); -1 draws none.
+        limits: the values of no colour and of full colour.
+        digits: decimals of the values written below the arrows; None writes none.
+    """
+    from matplotlib.patches import Rectangle
+
+    width, low, high = len(rows[0]), *limits
+    for s, letter in enumerate("".join(rows)):
+        i, j = divmod(s, width)
+        paint = {"fc": "none", "ec": INK, "lw": 0.6}
+        if letter == "#":
+            paint["fc"] = "#808080"
+        elif letter in "GX":
+            paint |= {"hatch": "//", "ec": PALETTE[2 if letter == "G" else 1], "lw": 1.5}
+        elif v is not None:
+            share = min(max((float(v[s]) - low) / (high - low), 0.0), 1.0)
+            paint["fc"] = (0.0, 0.447, 0.698, 0.8 * share)  # PALETTE[0], more or less of it
+        ax.add_patch(Rectangle((j + 0.03, i + 0.03), 0.94, 0.94, **paint))
+        words = [letter] if letter in "SGX" else []
+        if letter in "S." and policy is not None and policy[s] >= 0:
+            words = ["←↓→↑"[int(policy[s])]]
+        if letter in "S." and v is not None and digits is not None:
+            words.append(f"{float(v[s]):.{digits}f}")
+        ax.text(j + 0.5, i + 0.5, "\n".join(words), ha="center", va="center", linespacing=1.1)
+    ax.set(xlim=(0, width), ylim=(len(rows), 0), aspect="equal")
+    ax.axis("off")
