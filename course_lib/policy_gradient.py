@@ -629,7 +629,7 @@ def episode_gradients(actor: nn.Module, played: Rollout, weight: Tensor) -> Tens
     Returns:
         One row an environment, all parameters of the actor in a line, shape (N, P).
     """
-    parameters = dict(actor.named_parameters())
+    parameters = {name: weight.detach() for name, weight in actor.named_parameters()}
 
     def gain(parameters: dict[str, Tensor], obs: Tensor, action: Tensor, weight: Tensor) -> Tensor:
         logits = torch.func.functional_call(actor, parameters, (obs,))
