@@ -831,16 +831,13 @@ def _many_steps(g: Generator) -> list[tuple]:
 
 
 def _over(g: Generator) -> list[tuple]:
-    """Ends of the task; in the second walk it is time for a cut just then."""
+    """Both environments come to the end of the task, one of them just as time is up."""
     over = _ends_within(g)
-    return [
-        _walk(g, over, torch.zeros(5, 2, dtype=torch.bool)),
-        _walk(g, over, over & torch.tensor([True, False])),
-    ]
+    return [_walk(g, over, over & torch.tensor([True, False]))]
 
 
 def _cut_short(g: Generator) -> list[tuple]:
-    return [_walk(g, torch.zeros(5, 2, dtype=torch.bool), _ends_within(g)) for _ in range(2)]
+    return [_walk(g, torch.zeros(5, 2, dtype=torch.bool), _ends_within(g))]
 
 
 def _estimated(
@@ -1205,12 +1202,6 @@ ACTOR_CRITIC_LOSS = Exercise(
             "a detached value, in the critic's part; only the target is a constant there",
         ),
         Mistake(
-            "detaches the critic the wrong way",
-            _two_parts(error=lambda target, value: (target - value.detach()).square() / 2),
-            "your value is right, but in the critic's part you detached the value and not the "
-            "target, so the wrong one of the two moves",
-        ),
-        Mistake(
             "turns the actor's sign",
             _two_parts(sign=1),
             "you turned the sign of the actor's part: either the minus is missing, or the "
@@ -1221,12 +1212,6 @@ ACTOR_CRITIC_LOSS = Exercise(
             _two_parts(lambda target, value: target.detach()),
             "you weighed the actions by the target, without a baseline; the advantage is "
             "target - value",
-        ),
-        Mistake(
-            "weighs by the value",
-            _two_parts(lambda target, value: value.detach()),
-            "you weighed the actions by the value, which is the same for every action; the "
-            "advantage is target - value",
         ),
         Mistake(
             "normalises",
@@ -1312,13 +1297,6 @@ ACTOR_CRITIC_LOSS = Exercise(
             _two_parts(bonus=lambda logits, action: -logits.log_softmax(-1).sum(-1).mean()),
             "you summed -log p over the actions without the weight p; the entropy is the "
             "*expected* surprise, -sum p log p",
-        ),
-        Mistake(
-            "counts in bits",
-            _two_parts(
-                bonus=lambda logits, action: (_entropy(logits) / torch.tensor(2).log()).mean()
-            ),
-            "you counted the entropy in bits; take the natural logarithm",
         ),
         Mistake(
             "hides the entropy from the actor",
