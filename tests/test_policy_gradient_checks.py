@@ -71,8 +71,8 @@ def column(*values):
         (
             GAE,
             (
-                *map(column, (1.0, 1, 1), (1.0, 2, 1), (2.0, 1, 4)),
-                *map(column, (NO, NO, NO), (NO, NO, YES)),
+                *(column(1.0, 1, 1), column(1.0, 2, 1), column(2.0, 1, 4)),
+                *(column(NO, NO, NO), column(NO, NO, YES)),
                 *(0.5, 0.5),
             ),
             column(1.0, 0, 2),
@@ -80,8 +80,8 @@ def column(*values):
         (
             GAE,
             (
-                *map(column, (1.0, 1, 1), (1.0, 2, 1), (2.0, 1, 4)),
-                *map(column, (NO, NO, YES), (NO, NO, YES)),
+                *(column(1.0, 1, 1), column(1.0, 2, 1), column(2.0, 1, 4)),
+                *(column(NO, NO, YES), column(NO, NO, YES)),
                 *(0.5, 0.5),
             ),
             column(0.875, -0.5, 0),
@@ -328,7 +328,8 @@ def done_for_both(reward, value, then, terminated, truncated, gamma, lam):
 
 
 def terminated_for_both(reward, value, then, terminated, truncated, gamma, lam):
-    return answers(GAE)[1](reward, value, then, terminated, 0 * terminated, gamma, lam)
+    never = torch.zeros_like(truncated)
+    return answers(GAE)[1](reward, value, then, terminated, never, gamma, lam)
 
 
 def not_detached(logits, value, action, target, entropy):
@@ -357,7 +358,7 @@ def gain_of(ratio, advantage, clip):
         (
             RETURNS_TO_GO,
             lambda reward, ended, gamma: reward.flip(0).cumsum(0).flip(0),
-            None,  # neither a discount nor an end
+            "knows neither discount nor ends",
             0,
         ),
         (

@@ -409,6 +409,12 @@ RETURNS_TO_GO = Exercise(
             "you forgot the discount: each step later costs one more factor gamma",
         ),
         Mistake(
+            "knows neither discount nor ends",
+            _still_to_come(lambda total, r, on, gamma: r + total),
+            "you added up all later rewards, without the discount and across the ends of episodes; "
+            "each step later costs one more factor gamma, and after an end nothing counts",
+        ),
+        Mistake(
             "looks one step ahead",
             lambda reward, ended, gamma: reward + gamma * _later(reward) * ~ended,
             "you looked one step ahead only; go backwards, so that G_(t+1) is ready when G_t needs "
