@@ -97,7 +97,7 @@ LOG_PROB = Exercise(
     tests=[
         Test("gives the logarithm of each action's probability", _some_rows, 2),
         Test("stays right where an action is all but impossible", _far_logits, 1),
-        Test("sends a slope to every logit", _some_rows, 1, probe=gradient),
+        Test("sends a slope to every logit", _some_rows, 1, probe=gradient, property=True),
     ],
     mistakes=[
         Mistake(
@@ -234,21 +234,20 @@ def _one_episode(g: Generator) -> list[tuple]:
     ]
 
 
-def _ends_within(g: Generator, T: int = 5, N: int = 2) -> Tensor:
-    """One end in each environment, after at least two steps, no two at once."""
-    at = torch.randperm(T - 2, generator=g)[:N] + 1
-    return at == torch.arange(T)[:, None]
+def _ends_within(g: Generator) -> Tensor:
+    """Four steps of two environments: one episode ends with the second, one with the third."""
+    return torch.arange(4)[:, None] == torch.randperm(2, generator=g) + 1
 
 
 def _several_episodes(g: Generator) -> list[tuple]:
-    return [(uniform(g, 0.5, 2, 5, 2), _ends_within(g), _share(g, 0.5, 0.9)) for _ in range(2)]
+    return [(uniform(g, 0.5, 2, 4, 2), _ends_within(g), _share(g, 0.5, 0.9)) for _ in range(2)]
 
 
 def _undiscounted(g: Generator) -> list[tuple]:
     """The last step of one environment is an end, too."""
     ended = _ends_within(g)
     ended[-1, 0] = True
-    return [(uniform(g, 0.5, 2, 5, 2), ended, 1.0)]
+    return [(uniform(g, 0.5, 2, 4, 2), ended, 1.0)]
 
 
 def _backwards(step: Callable[..., float], *series: Tensor) -> Tensor:
@@ -456,9 +455,9 @@ RETURNS_TO_GO = Exercise(
 
 
 def _all_alive(g: Generator) -> list[tuple]:
-    """As many steps as episodes, then not."""
+    """More episodes than steps, then as many."""
     return [
-        (uniform(g, 1, 9, T, N), torch.ones(T, N, dtype=torch.bool)) for T, N in ((3, 3), (2, 4))
+        (uniform(g, 1, 9, T, N), torch.ones(T, N, dtype=torch.bool)) for T, N in ((2, 4), (3, 3))
     ]
 
 
@@ -470,14 +469,14 @@ def _lengths(g: Generator, values: list[int], T: int) -> Tensor:
 def _unlike_lengths(g: Generator) -> list[tuple]:
     """Nobody is alone."""
     return [
-        (uniform(g, 1, 9, 3, 4), _lengths(g, lengths, 3))
-        for lengths in ([1, 2, 3, 3], [1, 3, 3, 3])
+        (uniform(g, 1, 9, 2, 4), _lengths(g, lengths, 2))
+        for lengths in ([1, 1, 2, 2], [1, 2, 2, 2])
     ]
 
 
 def _alone(g: Generator) -> list[tuple]:
-    """In the last step one episode is alone; then it is gone, too."""
-    return [(uniform(g, 1, 9, 4, 3), _lengths(g, [1, 2, 3], 4))]
+    """In the second step one episode is alone; then it is gone, too."""
+    return [(uniform(g, 1, 9, 3, 2), _lengths(g, [1, 2], 3))]
 
 
 def _compared(
@@ -619,9 +618,9 @@ LEAVE_ONE_OUT = Exercise(
         ),
         Mistake(
             "divides by the spread",
-            lambda G, alive: (
-                _compared(_mean_of_others)(G, alive)
-                / torch.stack([row[on].std() for row, on in zip(G, alive, strict=True)])[:, None]
+            _compared(
+                _mean_of_others,
+                lambda G, b, alive: (G - b) / G.std(1, keepdim=True) * alive,
             ),
             "you divided by the standard deviation as well; here advantages keep the unit of the "
             "rewards",
@@ -843,7 +842,7 @@ def _over(g: Generator) -> list[tuple]:
 
 
 def _cut_short(g: Generator) -> list[tuple]:
-    return [_walk(g, torch.zeros(5, 2, dtype=torch.bool), _ends_within(g))]
+    return [_walk(g, NEVER, _ends_within(g))]
 
 
 def _estimated(
