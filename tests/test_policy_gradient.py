@@ -31,7 +31,7 @@ def test_the_cart_moves_as_gymnasiums_to_the_last_digit(limit):
     theirs.reset(seed=0)
     ours.state = torch.tensor(theirs.unwrapped.state, dtype=torch.float64)[None]
     ends = {"terminated": 0, "truncated": 0}
-    for action in torch.randint(2, (3000,), generator=generator()).tolist():
+    for action in torch.randint(2, (1500,), generator=generator()).tolist():
         obs, reward, terminated, truncated, _ = theirs.step(action)
         step = ours.step(torch.tensor([action]))
         wanted = torch.as_tensor(theirs.unwrapped.state, dtype=torch.float64)
@@ -260,7 +260,7 @@ def exact_gradient(policy, gamma):
 @pytest.mark.parametrize("baseline", [False, True])
 @pytest.mark.parametrize("gamma", [1.0, 0.8])
 def test_sampled_gradients_have_the_exact_one_as_their_mean(gamma, baseline):
-    policy, env = table_policy(), lib.TableWorld(WORLD, 20_000)
+    policy, env = table_policy(), lib.TableWorld(WORLD, 8000)
     played, alive = lib.episodes(env, policy, generator(1))
     t = torch.arange(len(alive)).unsqueeze(1)
     weight = lib.returns_to_go(played.reward, played.terminated, gamma)
