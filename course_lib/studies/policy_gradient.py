@@ -49,7 +49,7 @@ def fresh(policy: Callable[[Tensor], Tensor], count: int, seed: int, device) -> 
     return evaluate(CartPole(count, seed, device=device), policy)
 
 
-# ---- 18.1, 18.5 to 18.7: to 475, ten seeds
+# ---- 18.1 to 18.4: to 475, ten seeds
 #
 # "Policies can be learned directly, from reward alone" is refuted if REINFORCE with the mean
 # baseline has fewer than 9 of 10 seeds at 475 within the budget, on 100 episodes and on 1,000 more.
@@ -200,7 +200,7 @@ def solve_run(
     return found | {f"look_{k}": mean for k, mean in enumerate(looks.means, 1) if not stop}
 
 
-# ---- 18.2 to 18.4: the noise of a gradient, means of five half-trained policies
+# ---- 18.5 to 18.7: the noise of a gradient, means of five half-trained policies
 #
 # "A policy gradient is mostly noise" is refuted if the variance of an estimate from 16 episodes is
 # less than 1 times the squared length of its mean; if GAE (0.95) refutes it and the whole return
