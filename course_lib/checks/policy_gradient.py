@@ -802,8 +802,8 @@ REINFORCE_LOSS = Exercise(
         Mistake(
             "returns a plain number",
             _reinforced(finish=lambda loss: loss.item()),
-            "your value is right, but a plain number (.item(), float()) has no way back to the "
-            "logits; return the tensor",
+            "you turned the loss into a plain number (.item(), float()), from which no slope comes "
+            "back to the policy; return the tensor",
         ),
     ],
 )
@@ -1312,8 +1312,8 @@ ACTOR_CRITIC_LOSS = Exercise(
         Mistake(
             "returns a plain number",
             _two_parts(finish=lambda loss: loss.item()),
-            "your value is right, but a plain number (.item(), float()) has no way back to either "
-            "network; return the tensor",
+            "you turned the sum into a plain number, with .item() or float(), so neither network "
+            "can learn from it; return the tensor",
         ),
     ],
 )

@@ -40,7 +40,7 @@ def reinforce_loss(logits, action, advantage, alive):
 
 
 def gae(reward, value, then, terminated, truncated, gamma, lam):
-    # As a mean of k-step estimates would be too long: a matrix of weights for each environment.
+    # Not backwards: a matrix of weights for each environment.
     T, N = reward.shape
     delta = reward + gamma * torch.where(terminated, 0.0, then) - value
     A = torch.empty(T, N)
