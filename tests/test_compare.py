@@ -10,10 +10,12 @@ import nbformat
 import numpy as np
 import pytest
 import sample
+import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from course_lib.playgrounds import cartpole, gridworld
 from tools.compare import trouble
 from tools.compare_frames import drawing, drawing_trouble, transform
 from tools.compare_text import NUMBER, last_unit, text_trouble, value, visible_text
@@ -272,6 +274,57 @@ def test_a_figure_that_is_no_explorer_is_compared_too():
     assert trouble(page(50), page(52)) is None
     why = trouble(page(50), page(60))
     assert "picture 2 of 2: shape 0 (path) lies" in why and "SVG units off" in why
+
+
+# ---- playgrounds
+
+
+def carts(seed=0, **names):
+    """A playground of networks whose first weights come from a seed."""
+    nets = {}
+    for name, shift in (names or {"untrained": 0, "trained": 1}).items():
+        layer = torch.nn.Linear(4, 2)
+        draws = torch.Generator().manual_seed(seed + shift)
+        layer.weight.data = torch.randn(2, 4, generator=draws)
+        nets[name] = torch.nn.Sequential(layer)
+    return cartpole(nets)._repr_html_()
+
+
+def test_playgrounds_of_other_weights_are_the_same():
+    assert carts() != carts(5)
+    assert trouble(html(carts()), html(carts(5))) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (carts(untrained=0, tuned=1), "now 'metres · tuned tuned: a cart"),
+        (carts(untrained=0), "text"),
+        (carts().replace("Push left", "Push"), "text"),
+        (carts().replace('name="left"', 'name="right"'), "explorer 'playground': stored controls"),
+        (carts().replace('<rect x="-18"', '<rect x="-38"'), "SVG units off"),
+        (carts() * 2, "text"),
+    ],
+)
+def test_playground_differs(other, why):
+    assert why in trouble(html(carts()), html(other))
+
+
+def test_a_playground_and_an_explorer_in_one_output():
+    frames = explorer([frame(), frame(60)])[0]["data"]["text/html"]
+    other = explorer([frame(), frame(70)])[0]["data"]["text/html"]
+    assert trouble(html(frames + carts()), html(frames + carts(3))) is None
+    assert "frame 1" in trouble(html(frames + carts()), html(other + carts()))
+
+
+def test_worlds_are_compared_by_their_words_and_sliders():
+    def shown(rows=("S.G",), **settings):
+        return html(gridworld(rows, **settings)._repr_html_())
+
+    assert trouble(shown(), shown()) is None
+    assert "stored controls" in trouble(shown(), shown(epsilon=0.201))
+    assert "number" in trouble(shown(), shown(step=-0.5))
+    assert trouble(shown(), shown(("S.X",)))
 
 
 # ---- geometry

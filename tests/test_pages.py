@@ -1,7 +1,8 @@
 """Every built page, in a browser: light and dark, desk and phone.
 
 No request leaves the server, no script fails, no page scrolls sideways, every explorer shows the
-frame that its controls choose, every text has contrast, every link arrives. Run `make book` first.
+frame that its controls choose, every playground runs, every text has contrast, every link arrives.
+Run `make book` first.
 """
 
 import gzip
@@ -92,6 +93,8 @@ MOVE_ALL = """() => {
   for (const e of document.querySelectorAll("article details")) e.open = true;
   for (const e of document.querySelectorAll("article .dlm-explorer button, article .toggle-button"))
     e.click();
+  for (const e of document.querySelectorAll("article .dlm-playground button"))
+    { e.click(); e.click(); }
 }"""
 
 # Set the controls of one explorer to the place `at` (an index for each axis).
@@ -206,6 +209,7 @@ def test_page(browser, server, table, page_name, theme, width):
         page.evaluate("""async () => {
             for (let y = 0; y < document.body.scrollHeight; y += 800) {
                 scrollTo(0, y); await new Promise(requestAnimationFrame); } }""")
+        asleep = page.locator(".dlm-playground:not([data-on])").count()
         page.evaluate(MOVE_ALL)
         figures = page.query_selector_all(".dlm-explorer")
         moved = [move_explorer(figure) for figure in figures]
@@ -229,6 +233,7 @@ def test_page(browser, server, table, page_name, theme, width):
     assert not elsewhere, f"asked another host: {elsewhere}"
     assert not bad, bad
     assert not errors, errors
+    assert not asleep, f"{asleep} playgrounds were not mounted by their scripts"
     assert over <= 0, f"the page scrolls sideways by {over} px at {width}"
     assert not faint, f"too little contrast: {faint}"
 

@@ -2,7 +2,8 @@
 
 The rules (see compare_text and compare_frames): words exactly; integers exactly; other numbers
 within rtol 1e-2 or 1.5 units of their last printed digit; HTML by what its reader gets, its
-pictures by their geometry; explorers by their controls and the geometry of each frame.
+pictures by their geometry; explorers by their controls and the geometry of each frame; playgrounds
+by their text, their controls and the first picture.
 A cell may carry an exception, with a reason:
 
     :compare: {rtol: 0.1, reason: "sums in another order on other processors"}

@@ -1,5 +1,8 @@
 """Compare two pictures, or two explorers: the same controls, and frames that look the same.
 
+A playground is compared as an explorer without frames: its data may hold the numbers of a network,
+which differ between processors, and so may its id, which comes from them.
+
 Geometry is compared in the SVG's own units: each vertex of one drawing lies near a line of the
 other and the reverse (a Hausdorff distance). Embedded images are compared pixel by
 pixel, on average.
@@ -25,7 +28,7 @@ LENGTHS = {"M": 2, "L": 2, "H": 1, "V": 1, "Q": 4, "C": 6, "S": 4, "T": 2, "A": 
 
 @dataclass
 class Explorer:
-    """What the HTML of an explorer says."""
+    """What the HTML of an explorer says, or of a playground."""
 
     id: str
     controls: list = field(default_factory=list)
@@ -33,7 +36,7 @@ class Explorer:
 
 
 class ExplorerParser(HTMLParser):
-    """Finds the explorers of an HTML output."""
+    """Finds the explorers and playgrounds of an HTML output."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -44,10 +47,12 @@ class ExplorerParser(HTMLParser):
         given = dict(attrs)
         if "data-explorer" in given:
             self.found.append(Explorer(given["data-explorer"]))
-        elif self.found and tag in ("input", "select", "option"):
+        elif "data-playground" in given:
+            self.found.append(Explorer("playground"))
+        elif self.found and tag in ("input", "select", "option", "button"):
             kept = {k: given[k] for k in CONTROL_ATTRIBUTES if k in given}
             self.found[-1].controls.append((tag, kept))
-        elif self.found and tag == "script" and given.get("type") == "application/json":
+        elif self.found and tag == "script" and given.get("class") == "dlm-frames":
             self.inside = ""
 
     def handle_data(self, data):
@@ -61,7 +66,7 @@ class ExplorerParser(HTMLParser):
 
 
 def explorers(html: str) -> list[Explorer]:
-    """The explorers in an HTML output; ValueError if their frames are no JSON."""
+    """The explorers and playgrounds in an HTML output; ValueError if their frames are no JSON."""
     parser = ExplorerParser()
     parser.feed(html)
     parser.close()

@@ -19,9 +19,8 @@ from .playground import Playground, button, menu, slider
 
 __all__ = ["Playground", "cartpole", "gridworld"]
 
-CELL = 48  # SVG units, as in gridworld.mjs
-METRE = 60  # as in cartpole.mjs
-SPEEDS = {3: "3 steps a second", 30: "30", 300: "300", 3000: "3,000"}
+CELL, METRE = 48, 60  # SVG units
+SPEEDS = {3: "3", 30: "30", 300: "300", 3000: "3,000"}
 
 
 def gridworld(
@@ -60,7 +59,7 @@ def gridworld(
 
     Example:
         >>> gridworld(["S.G"])
-        Playground gridworld: A Q-learner in a world of 1 x 3 cells. ...
+        Playground gridworld: A Q-learner in a world of 1 × 3 cells.
     """
     world_of(rows, step, goal, pit, slip)  # refuses what is no world
     settings = {"gamma": gamma, "alpha": alpha, "epsilon": epsilon}
@@ -75,20 +74,24 @@ def gridworld(
         + button("run", "Run")
         + button("restart", "Restart")
         + button("original", "Undo changes")
-        + menu("speed", "speed", SPEEDS, 30),
+        + menu("speed", "steps a second", SPEEDS, 30),
         slider("epsilon", "exploration ε", 0, 1, epsilon)
         + slider("gamma", "discount γ", 0, 1, gamma)
         + slider("alpha", "step size α", 0, 1, alpha),
     ]
     slips = f" An action slips to one side with probability {slip:g}." if slip else ""
-    caption = (
-        f"A Q-learner in a world of {len(rows)} x {len(rows[0])} cells. Each step pays {step:g}, "
-        f"the goal {goal:+g}, a pit {pit:+g}.{slips} Blue cells are worth more than 0, orange "
-        "ones less; arrows show the actions that look best, the dot is the learner. Point at a "
-        "cell to read its values; click it (tap twice, or Enter) to make floor a wall, a wall a "
-        "pit, a pit floor."
+    title = f"A Q-learner in a world of {len(rows)} × {len(rows[0])} cells."
+    text = (
+        f"Each step pays {_signed(step)}, the goal {_signed(goal)}, a pit {_signed(pit)}.{slips} "
+        "Blue cells are worth more than 0, orange ones less; arrows show the actions that look "
+        "best, the dot is the learner. Point at a cell to read its values; click it (on a phone "
+        "tap twice, with keys Enter) to make floor a wall, a wall a pit, a pit floor."
     )
-    return Playground("gridworld", data, caption, controls, _grid(rows))
+    return Playground("gridworld", data, title, text, controls, _grid(rows))
+
+
+def _signed(reward: float) -> str:
+    return f"{reward:+g}".replace("-", "−") if reward else "0"
 
 
 def _grid(rows: Sequence[str]) -> str:
@@ -103,19 +106,20 @@ def _grid(rows: Sequence[str]) -> str:
             f'<g data-cell="{s}" transform="translate({x + CELL // 2} {y + CELL // 2})">'
             f'<rect x="-23" y="-23" width="46" height="46" rx="4" stroke="currentColor" '
             f'stroke-opacity="0.4" fill="{fill}" fill-opacity="{opacity}"/>'
-            '<path fill="currentColor" d=""/><text x="-14" y="-6" text-anchor="middle" '
-            f'font-size="16" fill="currentColor">{letter.strip("#.")}</text></g>'
+            '<path fill="currentColor" d=""/><text x="-14" y="-8" text-anchor="middle" '
+            f'font-size="15" fill="currentColor">{letter.strip("#.")}</text></g>'
         )
     start = "".join(rows).index("S")
     x, y = (start % width + 0.5) * CELL, (start // width + 0.5) * CELL
     agent = (
-        f'<circle class="dlm-agent" r="7" transform="translate({x:g} {y:g})" fill="{PALETTE[3]}" '
+        f'<circle class="dlm-agent" r="6" transform="translate({x:g} {y:g})" fill="{PALETTE[3]}" '
         'stroke="currentColor" stroke-width="2" pointer-events="none"/>'
     )
     return (
         "<style>.dlm-grid g{cursor:pointer;outline:none}"
         ".dlm-grid .dlm-pointed rect{stroke-opacity:1;stroke-width:3}"
-        ".dlm-grid g:focus-visible rect{stroke-width:6}</style>"
+        ".dlm-grid g:focus-visible rect{stroke-width:6}"
+        "@media(max-width:600px){.dlm-playground .dlm-values{min-height:3em}}</style>"
         f'<svg class="dlm-grid" viewBox="0 0 {width * CELL} {height * CELL}" role="img" '
         f'style="max-width:{width * CELL}px" aria-label="A world of {height} by {width} cells: '
         f'S start, G goal, X pit, dark cells are walls">{"".join(cells)}{agent}</svg>'
@@ -143,22 +147,23 @@ def cartpole(nets: Mapping[str, nn.Module], *, seed: int = 0) -> Playground:
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
         >>> cartpole({"untrained": net})
-        Playground cartpole: Carts with a pole, each pushed by a network: untrained. ...
+        Playground cartpole: Carts with a pole, each pushed by a network: untrained.
     """
     if not nets:
         raise ValueError('cartpole needs a network with its name, as in {"trained": policy.actor}')
-    data = {"nets": {name: _layers(name, net) for name, net in nets.items()}, "seed": seed}
+    layers = [{"name": name, "layers": _layers(name, net)} for name, net in nets.items()]
+    data = {"nets": layers, "seed": seed, "metre": METRE}
     controls = [
         button("play", "Play")
         + button("restart", "Restart")
         + button("left", "Push left")
         + button("right", "Push right")
     ]
-    caption = (
-        f"Carts with a pole, each pushed by a network: {', '.join(nets)}. Fifty times a second it "
-        "pushes to the left or to the right. A pole has fallen beyond 12 degrees (dashed), a cart "
-        "is lost beyond 2.4 metres; a second later it starts again. Your push adds 1 radian a "
-        "second to the pole's speed."
+    title = f"Carts with a pole, each pushed by a network: {', '.join(nets)}."
+    text = (
+        "Fifty times a second the network pushes to the left or to the right. A pole has fallen "
+        "beyond 12 degrees (dashed), a cart is lost beyond 2.4 metres; a second later it starts "
+        "again. Your push adds 1 radian a second to the speed of every pole."
     )
     carts = "".join(_cart(name) for name in nets)
     picture = (
@@ -167,7 +172,7 @@ def cartpole(nets: Mapping[str, nn.Module], *, seed: int = 0) -> Playground:
         f".dlm-fallen .dlm-pole{{stroke:{PALETTE[1]};stroke-dasharray:5 3}}</style>"
         f'<div class="dlm-carts">{carts}</div><p class="dlm-said" role="status" hidden></p>'
     )
-    return Playground("cartpole", data, caption, controls, picture)
+    return Playground("cartpole", data, title, text, controls, picture)
 
 
 def _layers(name: str, net: nn.Module) -> list[Any]:

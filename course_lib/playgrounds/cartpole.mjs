@@ -55,31 +55,32 @@ export function advance(one) {
 
 // A knock on the pole: its speed changes at once.
 export function knock(one, speed) {
-  if (!one.rest) one.state = one.state.with(3, one.state[3] + speed);
+  const [place, pace, angle, turn] = one.state;
+  if (!one.rest) one.state = [place, pace, angle, turn + speed];
 }
 
 // ---- the picture
 
-const METRE = 60; // SVG units
 const seconds = steps => (steps * TAU).toFixed(1) + " s";
 
-export function mount(figure, { nets, seed }) {
+export function mount(figure, { nets, seed, metre }) {
   const places = [...figure.querySelectorAll(".dlm-cart")];
-  const start = () => Object.values(nets).map(layers => cart(layers, seed));
+  const start = () => nets.map(({ layers }) => cart(layers, seed));
   let carts = start(), due = 0;
 
   const draw = () => carts.forEach((one, i) => {
     const find = name => places[i].querySelector(`.dlm-${name}`);
     const [place, , angle] = one.state;
-    find("moving").setAttribute("transform", `translate(${(place * METRE).toFixed(2)} 0)`);
+    find("moving").setAttribute("transform", `translate(${(place * metre).toFixed(2)} 0)`);
     find("pole").setAttribute("transform", `rotate(${((angle * 180) / Math.PI).toFixed(2)})`);
     places[i].classList.toggle("dlm-fallen", one.rest > 0);
-    find("now").textContent = (one.rest > 0 ? "fell after " : "balanced for ") + seconds(one.steps);
+    const told = !one.rest ? "balanced for" : Math.abs(place) > EDGE ? "off after" : "fell after";
+    find("now").textContent = `${told} ${seconds(one.steps)}`;
     find("longest").textContent = `longest ${seconds(one.longest)}`;
   });
   const say = text => { figure.querySelector(".dlm-said").textContent = text; };
-  const times = () => Object.keys(nets)
-    .map((name, i) => `${name}: longest ${seconds(carts[i].longest)}`).join("; ");
+  const times = () =>
+    nets.map(({ name }, i) => `${name}: longest ${seconds(carts[i].longest)}`).join("; ");
 
   const running = clock(passed => {
     due += passed;
@@ -95,26 +96,23 @@ export function mount(figure, { nets, seed }) {
     const said = `Each pole is pushed to the ${way < 0 ? "left" : "right"}, by ${PUSH} radian a second`;
     say(said + (running.playing ? "." : ": press Play to see it."));
   };
-  let chosen = false; // once the reader has pressed Play or Pause, nothing starts by itself
+  let wanted = !matchMedia("(prefers-reduced-motion: reduce)").matches; // until the reader chooses
   const controls = connect(figure, {
     play() {
-      chosen = true;
-      play(!running.playing);
+      wanted = !running.playing;
+      play(wanted);
       say(running.playing ? "It plays." : `Paused. ${times()}.`);
     },
     restart() {
       carts = start();
-      say("Both start anew, from the same place.");
+      say("Every cart starts anew.");
       draw();
     },
     left: () => push(-1),
     right: () => push(1),
   });
 
-  const calm = matchMedia("(prefers-reduced-motion: reduce)");
-  new IntersectionObserver(([{ isIntersecting }]) => {
-    if (!isIntersecting) play(false);
-    else if (!chosen && !calm.matches) play(true);
-  }, { threshold: 0.5 }).observe(figure);
+  const look = entries => play(wanted && entries.at(-1).isIntersecting);
+  new IntersectionObserver(look, { threshold: 0.3 }).observe(figure.querySelector(".dlm-carts"));
   draw();
 }

@@ -149,12 +149,16 @@ export function leave(learner, world) {
 
 const NAMES = { S: "start", G: "goal", X: "pit", "#": "wall", ".": "floor" };
 const NEXT = { ".": "#", "#": "X", X: "." }; // what a click makes of a cell
-const CELL = 48;
-const HEADS = ["M -15 0 L -7 -6 V 6 Z", "M 0 15 L -6 7 H 6 Z", "M 15 0 L 7 -6 V 6 Z", "M 0 -15 L -6 -7 H 6 Z"];
+const HEADS = [
+  "M -19 0 L -10 -7 V 7 Z", "M 0 19 L -7 10 H 7 Z", "M 19 0 L 10 -7 V 7 Z", "M 0 -19 L -7 -10 H 7 Z",
+];
+const FULL = 0.55; // opacity at most: letters and arrows on it keep a contrast of 4.5 : 1
 const COLOURS = { above: "#0072B2", below: "#D55E00", goal: "#009E73" };
 
 const signed = (x, digits = 2) =>
   (x < 0 && +x.toFixed(digits) ? "\u2212" : "") + Math.abs(x).toFixed(digits);
+
+const counted = steps => `${steps} step${steps === 1 ? "" : "s"}`;
 
 export function mount(figure, data) {
   const { seed, gamma, alpha, epsilon, ...first } = data;
@@ -167,8 +171,7 @@ export function mount(figure, data) {
   const plan = () => { // what is best changes with the world and with gamma
     target = optimal(world, settings.gamma);
     within = reachable(world);
-    const values = within.flatMap(s => target[s]);
-    scale = Math.max(...values.map(Math.abs), Math.abs(world.goal), 1e-9);
+    scale = Math.max(...within.map(s => Math.abs(Math.max(...target[s]))), 1e-9);
   };
   const values = s => terminal(world, s) || letter(world, s) === "#" ? ""
     : ": " + learner.Q[s].map((q, a) => `${ACTIONS[a]} ${signed(q)}`).join(", ");
@@ -181,7 +184,7 @@ export function mount(figure, data) {
     const top = Math.max(...learner.Q[s]);
     const colour = { G: COLOURS.goal, X: COLOURS.below, "#": "currentColor" }[kind]
       ?? (top < 0 ? COLOURS.below : COLOURS.above);
-    const opacity = { G: 0.55, X: 0.55, "#": 0.7 }[kind] ?? 0.55 * Math.min(Math.abs(top) / scale, 1);
+    const opacity = { G: FULL, X: FULL, "#": 0.7 }[kind] ?? FULL * Math.min(Math.abs(top) / scale, 1);
     ground.setAttribute("fill", colour);
     ground.setAttribute("fill-opacity", opacity.toFixed(3));
     const heads = "S.".includes(kind) ? best(learner.Q[s]) : [];
@@ -190,11 +193,10 @@ export function mount(figure, data) {
   };
   const draw = () => {
     cells.forEach(paint);
-    const [x, y] = [learner.state % columns, Math.floor(learner.state / columns)];
-    part("agent").setAttribute("transform", `translate(${(x + 0.5) * CELL} ${(y + 0.5) * CELL})`);
-    part("numbers").textContent = `episode ${learner.episodes + 1} · ${learner.steps} steps · `
-      + `last return ${learner.last === null ? "none yet" : signed(learner.last)} · arrows that `
-      + `are best: ${agreeing(learner.Q, target, within)} of ${within.length}`;
+    part("agent").setAttribute("transform", cells[learner.state].getAttribute("transform"));
+    part("numbers").textContent = `episode ${learner.episodes + 1} · ${counted(learner.steps)} · `
+      + `last return ${learner.last === null ? "none yet" : signed(learner.last)} · best `
+      + `arrows: ${agreeing(learner.Q, target, within)} of ${within.length}`;
     part("values").textContent = `Q at ${name(pointed)}${values(pointed)}`;
   };
 
@@ -228,7 +230,7 @@ export function mount(figure, data) {
       pause();
       let count = 1;
       while (!once().ended) count++;
-      say(`The episode ended after ${count} steps with a return of ${signed(learner.last)}.`);
+      say(`The episode ended after ${counted(count)} with a return of ${signed(learner.last)}.`);
       draw();
     },
     run(control) {

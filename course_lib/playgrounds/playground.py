@@ -22,16 +22,22 @@ _STYLE = (
     ".dlm-playground{margin:.5em 0;text-align:center}"
     ".dlm-playground p{margin:.4em 0;font-variant-numeric:tabular-nums}"
     ".dlm-playground [hidden]{display:none}"
-    ".dlm-playground .dlm-controls:not([hidden]){display:flex;flex-wrap:wrap;gap:.5em 1.2em;"
+    ".dlm-playground .dlm-controls{margin:.5em 0}"
+    ".dlm-playground .dlm-controls:not([hidden]){display:flex;flex-wrap:wrap;gap:.5em .8em;"
     "align-items:center;justify-content:center}"
-    ".dlm-playground label{display:inline-flex;align-items:center;gap:.5em}"
+    ".dlm-playground label{display:inline-flex;align-items:center;gap:.4em;margin:0;"
+    "flex-wrap:nowrap;white-space:nowrap}"
+    ".dlm-playground input{width:5.2em;min-width:0}"
     ".dlm-playground :is(button,select){font:inherit;color:inherit;background:transparent;"
-    "border:1px solid currentColor;border-radius:.35em;padding:.3em .8em;min-height:2.2em}"
+    "border:1px solid currentColor;border-radius:.35em;padding:.3em .7em;min-height:2.2em}"
     ".dlm-playground option{color:black;background:white}"
     ".dlm-playground button:disabled{opacity:.65;border-style:dashed}"
-    ".dlm-playground output{min-width:2.5em;text-align:left}"
+    ".dlm-playground label span{min-width:2.1em;text-align:left}"
+    ".dlm-playground .dlm-said{min-height:1.5em}"
     ".dlm-playground svg{display:block;width:100%;height:auto;margin:0 auto;"
     "touch-action:manipulation}"
+    "@media(max-width:600px){.dlm-playground .dlm-controls:not([hidden]){gap:.4em}"
+    ".dlm-playground :is(button,select){padding:.3em .45em}.dlm-playground input{width:9em}}"
 )
 
 _MOUNT = """
@@ -48,7 +54,8 @@ class Playground:
     Args:
         module: name of the ES module; it exports ``mount(figure, data)``.
         data: what the module is given, as JSON.
-        caption: what there is to see, and to do.
+        title: what it is, in a sentence.
+        text: what there is to see, and to do.
         controls: HTML of buttons and sliders, a string a row; shown once the script runs.
         picture: HTML of the first picture, which the script then moves.
 
@@ -57,11 +64,17 @@ class Playground:
     """
 
     def __init__(
-        self, module: str, data: dict[str, Any], caption: str, controls: Sequence[str], picture: str
+        self,
+        module: str,
+        data: dict[str, Any],
+        title: str,
+        text: str,
+        controls: Sequence[str],
+        picture: str,
     ) -> None:
-        self.module, self.data, self.caption = module, data, caption
+        self.module, self.data, self.title, self.text = module, data, title, text
         self.controls, self.picture = controls, picture
-        key = json.dumps([module, data, caption])
+        key = json.dumps([module, data, title, text])
         self.id = hashlib.sha256(key.encode()).hexdigest()[:10]
         size = len(self._repr_html_().encode())
         if size > MAX_BYTES:
@@ -71,7 +84,7 @@ class Playground:
             )
 
     def __repr__(self) -> str:
-        return f"Playground {self.module}: {self.caption}"
+        return f"Playground {self.module}: {self.title}"
 
     def _repr_html_(self) -> str:
         data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
@@ -79,7 +92,7 @@ class Playground:
         rows = "".join(f'<div class="dlm-controls" hidden>{row}</div>' for row in self.controls)
         return (
             f'<figure class="dlm-playground" data-playground="{self.id}"><style>{_STYLE}</style>'
-            f"{rows}{self.picture}<figcaption>{escape(self.caption)} "
+            f"{rows}{self.picture}<figcaption>{escape(f'{self.title} {self.text}')} "
             '<span class="dlm-without">It needs JavaScript, which does not run here: this is its '
             "first picture.</span></figcaption>"
             f'<script type="application/json" class="dlm-data">{data}</script>'
@@ -102,9 +115,11 @@ def button(name: str, label: str) -> str:
 
 def slider(name: str, label: str, low: float, high: float, value: float) -> str:
     """A slider with its label and the value that it stands at, in hundredths."""
+    shown = max(f"{value:.2f}", f"{value:g}", key=len)  # 0.90, but 0.995
     return (
         f'<label>{escape(label)}<input type="range" name="{name}" min="{low:g}" max="{high:g}" '
-        f'step="0.01" value="{value:g}" autocomplete="off"><output>{value:.2f}</output></label>'
+        f'step="0.01" value="{value:g}" autocomplete="off">'
+        f'<span aria-hidden="true">{shown}</span></label>'
     )
 
 
