@@ -29,7 +29,7 @@ def clock(device: torch.device) -> float:
 
 
 def stepper(world: str, count: int, seed: int, device: torch.device) -> Callable[[int], object]:
-    """Make N environments; what comes back takes one step in each with actions drawn before.
+    """Make N environments that are stepped with actions drawn before.
 
     Args:
         world: ``"tensor"``, ``"gymnasium"`` (one environment) or ``"gymnasium vector"``, which is
@@ -37,6 +37,9 @@ def stepper(world: str, count: int, seed: int, device: torch.device) -> Callable
         count: N.
         seed: of starts and actions.
         device: of the tensors; Gymnasium's environments live on the CPU.
+
+    Returns:
+        A function of the number of the step, which takes it in each environment.
     """
     actions = torch.randint(2, (64, count), generator=torch.Generator().manual_seed(seed))
     if world == "tensor":

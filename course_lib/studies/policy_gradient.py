@@ -120,7 +120,14 @@ class Looks:
         return self.taken >= due and self.look(policy.greedy)
 
     def look(self, policy: Callable[[Tensor], Tensor]) -> bool:
-        """Judge a policy; true ends the training."""
+        """Judge a policy by 100 fresh episodes.
+
+        Args:
+            policy: observations to actions.
+
+        Returns:
+            Whether the training ends: it has solved and stops there, or the budget is used up.
+        """
         number = len(self.means) + 1
         returns = fresh(policy, 100, 10_000 * (self.seed + 1) + number, self.device)
         mean, error = mean_and_error(returns)
@@ -131,7 +138,15 @@ class Looks:
 
 
 def guess(looks: Looks, draws: torch.Generator) -> Callable[[Tensor], Tensor]:
-    """Random search: draw the four weights of a linear policy until 16 episodes have 475."""
+    """Random search: draw the four weights of a linear policy until 16 episodes have 475.
+
+    Args:
+        looks: what it is judged by; the steps of the 16 episodes are counted there.
+        draws: of the weights.
+
+    Returns:
+        The last policy, solved or not.
+    """
     tries = 0
     while True:
         tries += 1
@@ -228,7 +243,14 @@ def half_trained(until: float, seed: int, device) -> ActorCritic:
 
 
 def fit_values(policy: ActorCritic, obs: Tensor, G: Tensor, draws: torch.Generator) -> None:
-    """Fit the critic to returns, in units of their mean: obs (R, D), G (R,); 500 steps of Adam."""
+    """Fit the critic to returns by 500 steps of Adam, its step size falling to 0.
+
+    Args:
+        policy: its critic is changed.
+        obs: shape (R, D).
+        G: returns in units of their mean, shape (R,).
+        draws: of the minibatches.
+    """
     optimizer = torch.optim.Adam(policy.critic.parameters(), 3e-3)
     for step in range(500):
         optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / 500)
@@ -240,13 +262,16 @@ def fit_values(policy: ActorCritic, obs: Tensor, G: Tensor, draws: torch.Generat
 
 @torch.no_grad()
 def weights(policy: ActorCritic, played: Rollout, alive: Tensor, unit: float) -> Tensor:
-    """What each way weights the steps by, γ = 1: (E, T, N); batches are 16 neighbours.
+    """What each way weights the steps by, with γ = 1; batches are 16 neighbours.
 
     Args:
         policy: its critic gives values in units of ``unit``.
         played: whole episodes.
         alive: bool, (T, N): steps of the first episode.
         unit: a return.
+
+    Returns:
+        Weights, shape (E, T, N), 0 after the first episode.
     """
     reward = played.reward * alive
     ended = played.terminated | played.truncated | ~alive
@@ -264,7 +289,17 @@ def weights(policy: ActorCritic, played: Rollout, alive: Tensor, unit: float) ->
 
 
 def gradients(policy: ActorCritic, played: Rollout, alive: Tensor, weight: Tensor) -> Tensor:
-    """One estimate of the policy's gradient for each batch of 16 episodes and way: (K, E, P)."""
+    """Estimate the policy's gradient from each batch of 16 episodes, in each way.
+
+    Args:
+        policy: its actor has the parameters.
+        played: whole episodes.
+        alive: bool, (T, N): steps of the first episode.
+        weight: see :func:`weights`, (E, T, N).
+
+    Returns:
+        Gradients, shape (K, E, P).
+    """
     parameters, found = list(policy.actor.parameters()), []
     for k in range(0, alive.shape[1], 16):
         now = alive[:, k : k + 16]
