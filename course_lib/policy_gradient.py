@@ -60,7 +60,14 @@ class CartPole:
         self.reset()
 
     def reset(self, seed: int | None = None) -> Tensor:
-        """Start all episodes anew: observations (N, 4). Without a seed, the same ones each time."""
+        """Start all episodes anew.
+
+        Args:
+            seed: of these and all later starts; None takes that of the environments.
+
+        Returns:
+            Observations, shape (N, 4).
+        """
         seed = self.seed if seed is None else seed
         self.draws = torch.Generator(self.device).manual_seed(seed)
         self.state = self._starts(self.count)
@@ -68,7 +75,14 @@ class CartPole:
         return self.state
 
     def step(self, action: Tensor) -> Step:
-        """Take one action (int64, shape (N,)) in each; an episode that ends starts anew."""
+        """Push each cart once; an episode that ends starts anew.
+
+        Args:
+            action: 0 left or 1 right, int64, shape (N,).
+
+        Returns:
+            What came of it, in each of the N environments.
+        """
         reached = _push(self.state, action)
         place, angle = reached[:, 0], reached[:, 2]
         terminated = (place.abs() > 2.4) | (angle.abs() > 12 * 2 * pi / 360)
@@ -605,7 +619,14 @@ class TableWorld:
         return self._seen(self.state)
 
     def step(self, action: Tensor) -> Step:
-        """Take one action (int64, shape (N,)) in each; an episode that ends starts anew."""
+        """Take one action in each world; an episode that ends starts anew.
+
+        Args:
+            action: int64, shape (N,).
+
+        Returns:
+            What came of it, with states as one-hot observations (N, S).
+        """
         reached, reward, terminated = self.mdp.step(self.state, action, self.draws)
         self.age += 1
         truncated = self.age >= self.limit
