@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from math import pi
-from typing import Any
+from math import cos, pi, sin
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,10 @@ from torch import Tensor, nn
 
 from .device import pick_device
 from .progress import bar
-from .q_learning import Step
+from .q_learning import MDP, Step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # ---- a world as tensors
 
@@ -57,7 +60,14 @@ class CartPole:
         self.reset()
 
     def reset(self, seed: int | None = None) -> Tensor:
-        """Start all episodes anew: observations (N, 4). Without a seed, the same ones each time."""
+        """Start all episodes anew.
+
+        Args:
+            seed: of these and all later starts; None takes that of the environments.
+
+        Returns:
+            Observations, shape (N, 4).
+        """
         seed = self.seed if seed is None else seed
         self.draws = torch.Generator(self.device).manual_seed(seed)
         self.state = self._starts(self.count)
@@ -65,7 +75,14 @@ class CartPole:
         return self.state
 
     def step(self, action: Tensor) -> Step:
-        """Take one action (int64, shape (N,)) in each; an episode that ends starts anew."""
+        """Push each cart once; an episode that ends starts anew.
+
+        Args:
+            action: 0 left or 1 right, int64, shape (N,).
+
+        Returns:
+            What came of it, in each of the N environments.
+        """
         reached = _push(self.state, action)
         place, angle = reached[:, 0], reached[:, 2]
         terminated = (place.abs() > 2.4) | (angle.abs() > 12 * 2 * pi / 360)
@@ -568,3 +585,118 @@ class Score:
             done.append(self.running[ended])
             self.running = self.running * ~ended
         return torch.cat(done).mean().item()
+
+
+# ---- what the chapter looks at
+
+
+class TableWorld:
+    """N copies of a world that is written down; an observation is the state, one-hot.
+
+    Args:
+        mdp: the world.
+        count: N.
+        seed: of starts and steps.
+        limit: steps of an episode.
+
+    Example:
+        >>> from course_lib.q_learning import gridworld
+        >>> env = TableWorld(gridworld(["S.G"]), count=2)
+        >>> env.reset()[0].tolist(), env.step(torch.tensor([2, 0])).reached.argmax(1).tolist()
+        ([1.0, 0.0, 0.0], [1, 0])
+    """
+
+    def __init__(self, mdp: MDP, count: int, seed: int = 0, limit: int = 1000) -> None:
+        self.mdp, self.count, self.seed, self.limit = mdp, count, seed, limit
+        self.features, self.actions, self.device = mdp.states, mdp.actions, mdp.P.device
+        self.reset()
+
+    def reset(self, seed: int | None = None) -> Tensor:
+        """Start all episodes anew: observations (N, S). Without a seed, the same ones each time."""
+        self.draws = torch.Generator().manual_seed(self.seed if seed is None else seed)
+        self.state = self.mdp.begin(self.count, self.draws)
+        self.age = torch.zeros_like(self.state)
+        return self._seen(self.state)
+
+    def step(self, action: Tensor) -> Step:
+        """Take one action in each world; an episode that ends starts anew.
+
+        Args:
+            action: int64, shape (N,).
+
+        Returns:
+            What came of it, with states as one-hot observations (N, S).
+        """
+        reached, reward, terminated = self.mdp.step(self.state, action, self.draws)
+        self.age += 1
+        truncated = self.age >= self.limit
+        ended = terminated | truncated
+        self.state = torch.where(ended, self.mdp.begin(self.count, self.draws), reached)
+        self.age[ended] = 0
+        return Step(self._seen(self.state), reward, terminated, truncated, self._seen(reached))
+
+    def _seen(self, state: Tensor) -> Tensor:
+        return F.one_hot(state, self.features).to(self.mdp.P)
+
+
+def episode_gradients(actor: nn.Module, played: Rollout, weight: Tensor) -> Tensor:
+    """The gradient of ``Σ_t w_t log π(a_t|s_t)`` for each environment by itself.
+
+    Args:
+        actor: observations to logits.
+        played: T steps of N environments.
+        weight: w, shape (T, N); 0 where a step does not count.
+
+    Returns:
+        One row an environment, all parameters of the actor in a line, shape (N, P).
+    """
+    parameters = {name: weight.detach() for name, weight in actor.named_parameters()}
+
+    def gain(parameters: dict[str, Tensor], obs: Tensor, action: Tensor, weight: Tensor) -> Tensor:
+        logits = torch.func.functional_call(actor, parameters, (obs,))
+        return (weight * log_prob(logits, action)).sum()
+
+    each = torch.func.vmap(torch.func.grad(gain), in_dims=(None, 1, 1, 1))
+    slopes = each(parameters, played.obs, played.action, weight)
+    return torch.cat([slope.flatten(1) for slope in slopes.values()], 1)
+
+
+def interval(returns: Tensor) -> tuple[float, float]:
+    """The mean of N returns and the half-width of its 95 % interval, ``1.96 s / √N``.
+
+    Args:
+        returns: of N episodes that do not depend on each other, N > 1.
+
+    Raises:
+        ValueError: for fewer than two.
+
+    Example:
+        >>> interval(torch.tensor([480.0, 500.0, 490.0, 490.0]))
+        (490.0, 8.00...)
+    """
+    if len(returns) < 2:
+        raise ValueError(f"the spread of {len(returns)} returns is unknown; play 2 or more")
+    returns = returns.double()
+    return returns.mean().item(), 1.96 * (returns.std() / len(returns) ** 0.5).item()
+
+
+def draw_cart(ax: Axes, obs: Tensor, color: str) -> None:
+    """Draw the cart and its pole, in metres.
+
+    Args:
+        ax: where.
+        obs: one observation of :class:`CartPole`, shape (4,).
+        color: of the pole.
+    """
+    place, angle = float(obs[0]), float(obs[2])
+    ax.plot([-2.4, 2.4], [0, 0], color="black", lw=1)
+    ax.plot([-2.4, -2.4, 2.4, 2.4], [-0.08, 0.08, 0.08, -0.08], "k|", ms=8)
+    ax.fill(
+        [place - 0.25, place + 0.25, place + 0.25, place - 0.25],
+        [0.05, 0.05, 0.3, 0.3],
+        facecolor="none",
+        edgecolor="black",
+    )
+    ax.plot([place, place + sin(angle)], [0.3, 0.3 + cos(angle)], color=color, lw=5)
+    ax.set(xlim=(-2.6, 2.6), ylim=(-0.15, 1.45), aspect="equal")
+    ax.axis("off")
