@@ -201,7 +201,8 @@ class MDP:
                 ``(probability, next state, reward, terminated)``.
 
         Returns:
-            The world; several ways to one state are added up.
+            The world. Of several ways to one state the probabilities are added up, and R is the
+            mean of their rewards.
 
         Raises:
             ValueError: when the environment has no such table.
@@ -218,8 +219,9 @@ class MDP:
             for a in range(A):
                 for chance, then, reward, done in env.P[s][a]:
                     P[s, a, then] += chance
-                    R[s, a, then] = float(reward)
+                    R[s, a, then] += chance * float(reward)
                     terminal[then] |= bool(done)
+        R = R / torch.where(P > 0, P, 1.0)  # the mean of all ways to one state
         return cls(P, R, terminal, torch.as_tensor(env.initial_state_distrib).double())
 
     def to(self, device: str | torch.device) -> MDP:

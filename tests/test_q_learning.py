@@ -158,6 +158,16 @@ def test_a_world_from_gymnasium_does_what_its_steps_do(name, options):
         seen = env.reset()[0] if over else then
 
 
+def test_several_ways_to_one_state_pay_their_mean():
+    """On the slippery cliff a push at the start leads back to it over the edge and by the wall."""
+    env = gymnasium.make("CliffWalking-v1", is_slippery=True).unwrapped
+    world = lib.MDP.from_gym(env)
+    for s, a in ((36, 0), (36, 2), (36, 3)):
+        assert len({way[1] for way in env.P[s][a]}) < 3
+        mean = sum(chance * reward for chance, _, reward, _ in env.P[s][a])
+        assert (world.P[s, a] * world.R[s, a]).sum().item() == pytest.approx(mean)
+
+
 def test_an_environment_without_a_table_is_refused():
     with pytest.raises(ValueError, match="CartPoleEnv has no table"):
         lib.MDP.from_gym(gymnasium.make("CartPole-v1"))
