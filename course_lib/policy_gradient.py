@@ -37,7 +37,7 @@ class CartPole:
 
     Args:
         count: N.
-        seed: of the starts, each number even in -0.05 to 0.05.
+        seed: of the starts, each number uniform in -0.05 to 0.05.
         limit: steps of an episode.
         device: where the tensors live; None chooses.
         dtype: of state and observations; Gymnasium keeps its state in float64.
@@ -344,7 +344,7 @@ def reinforce(
     watch: Watch | None = None,
     progress: bool | None = None,
 ) -> ActorCritic:
-    """REINFORCE: climb ``E[Σ_t (G_t - b) ∇ log π(a_t|s_t)]``, one step for N whole episodes.
+    """REINFORCE: climb along ``E[Σ_t (G_t - b) ∇ log π(a_t|s_t)]``, a step for N whole episodes.
 
     Args:
         env: N environments; each update plays one episode in each.
@@ -354,7 +354,7 @@ def reinforce(
         lr: step size of Adam, > 0.
         gamma: discount a step.
         hidden: width of the networks.
-        seed: of the first weights, the actions and the starts.
+        seed: of the first weights and the actions; starts follow the seed of ``env``.
         watch: called after each update with its number, the policy and ``{"return": ...}``, the
             mean return of the episodes just played; what it returns, if true, ends the training.
         progress: a progress bar; None shows it on a terminal or in a notebook.

@@ -30,6 +30,14 @@ def test_no_row_is_stale_and_none_is_missing(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_no_run_of_a_plan_can_be_taken_for_another(name):
+    """Settings that are a part of others would be found measured already."""
+    plan = runner.planned(runner.load_study(name), seeds=1)
+    taken = [(a, b) for a in plan for b in plan if a is not b and runner.matches(a, b)]
+    assert not taken
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_rows_say_where_they_come_from(name):
     for row in results(runner.load_study(name).CHAPTER):
         assert {"seed", "seconds", "device", "versions", "hash"} <= row.keys()

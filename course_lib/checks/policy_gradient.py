@@ -72,8 +72,12 @@ def _some_rows(g: Generator) -> list[tuple]:
 
 
 def _far_logits(g: Generator) -> list[tuple]:
-    """So far apart that in float32 a probability is 0, and so high that exp overflows."""
+    """So far apart that in float32 a probability is 0, and so high that exp overflows.
+
+    The last row is low as a whole: the largest logit of another row is of no use there.
+    """
     high, low = uniform(g, 100, 180, 3), uniform(g, -180, -100, 3)
+    high[2] = low[2] + uniform(g, 1, 3)
     first = torch.randint(0, 2, (3,), generator=g)
     logits = torch.where(first[:, None] == torch.arange(2), high[:, None], low[:, None])
     return [(logits, torch.stack([1 - first[0], first[1], 1 - first[2]]))]
@@ -85,6 +89,16 @@ def _taken(
     finish: Callable[[Tensor], Any] = lambda picked: picked,
 ) -> Callable:
     return lambda logits, action: finish(pick(log_p(logits), action))
+
+
+def _less_the_largest_of_all(logits: Tensor) -> Tensor:
+    z = logits - logits.max()
+    return z - z.exp().sum(-1, keepdim=True).log()
+
+
+def _less_the_largest_once(logits: Tensor) -> Tensor:
+    z = logits - logits.amax(-1, keepdim=True)
+    return logits - z.exp().sum(-1, keepdim=True).log()
 
 
 LOG_PROB = Exercise(
@@ -128,6 +142,18 @@ LOG_PROB = Exercise(
             _taken(lambda logits: (logits.exp() / logits.exp().sum(-1, keepdim=True)).log()),
             "you wrote the softmax with exp of logits as they come, which overflows above 88 and "
             "gives nan; log_softmax does softmax and logarithm safely",
+        ),
+        Mistake(
+            "takes off the largest of all",
+            _taken(_less_the_largest_of_all),
+            "you took off the largest logit of the whole tensor, so exp is 0 in a row far below "
+            "it; take off each row's own: amax(-1, keepdim=True)",
+        ),
+        Mistake(
+            "does not put back the largest",
+            _taken(_less_the_largest_once),
+            "you took off the largest logit within the exponential alone; take it off z_a as well, "
+            "or add it to the logarithm again",
         ),
         Mistake(
             "adds a little to the probability",
@@ -289,6 +315,11 @@ def _earlier(x: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(x[:1]), x[:-1]])
 
 
+def _without_last(x: Tensor) -> Tensor:
+    """With a last row of 0."""
+    return torch.cat([x[:-1], torch.zeros_like(x[:1])])
+
+
 def _age(ended: Tensor) -> Tensor:
     """How many steps ago each step's episode began."""
     age = torch.zeros(ended.shape)
@@ -381,8 +412,8 @@ RETURNS_TO_GO = Exercise(
         Mistake(
             "looks at the next step's end",
             _still_to_come(goes_on=lambda ended: ~_later(ended)),
-            "you are off by one with the ends: you looked at ended[t+1]; ended[t] says that "
-            "step t is the last of its episode",
+            "you are off by one with the ends: you looked at ended[t+1], or emptied the sum after "
+            "reward[t] was added; where ended[t] is True, empty it first, then add reward[t]",
         ),
         Mistake(
             "looks at the end before",
@@ -430,6 +461,18 @@ RETURNS_TO_GO = Exercise(
             _still_to_come(finish=lambda G, reward, ended, gamma: G.flip(0)),
             "you went backwards and returned the list backwards, too; turn it round, so that row 0 "
             "belongs to the first step",
+        ),
+        Mistake(
+            "keeps one tensor for all rows",
+            _still_to_come(finish=lambda G, reward, ended, gamma: G[:1].expand_as(G)),
+            "your rows are all one tensor: `total += ...` and `total *= ...` change it in place, "
+            "wherever it was appended; write total = reward[t] + ...",
+        ),
+        Mistake(
+            "leaves the last row empty",
+            lambda reward, ended, gamma: _still_to_come()(_without_last(reward), ended, gamma),
+            "you left the last row at 0, as a loop from T - 2 does; its return is its own reward, "
+            "and the rows before it build on that",
         ),
         Mistake(
             "adds along the environments",
@@ -532,6 +575,18 @@ LEAVE_ONE_OUT = Exercise(
             "in N; take the mean of the *others*",
         ),
         Mistake(
+            "counts itself in, and divides by nobody",
+            _compared(lambda G, alive: _total(G, alive) / _running(alive)),
+            "you left each episode in its own baseline; take the mean of the *others*, and clamp "
+            "their number at 1, or nobody gives nan",
+        ),
+        Mistake(
+            "takes the mean of the row",
+            _compared(lambda G, alive: G.mean(1, keepdim=True)),
+            "you took the mean of the whole row, which holds the episode itself and those that are "
+            "over; take the mean of the *others* that still run",
+        ),
+        Mistake(
             "divides by one too many",
             _compared(lambda G, alive: _rest(G, alive) / _running(alive).clamp(min=1)),
             "you summed the others and divided by one too many; of n running episodes there are "
@@ -588,10 +643,25 @@ LEAVE_ONE_OUT = Exercise(
             "from steps that no episode took: multiply by alive",
         ),
         Mistake(
+            "empties before it subtracts",
+            _compared(
+                lambda G, alive: _rest(G, alive) / (_running(alive) - 1).clamp(min=1),
+                lambda G, b, alive: G * alive - b,
+            ),
+            "you emptied the ended steps before you subtracted the baseline, so they hold minus "
+            "the baseline; multiply the result by alive, too",
+        ),
+        Mistake(
             "divides by no others",
             _compared(lambda G, alive: _rest(G, alive) / (_running(alive) - alive.long())),
             "you divided by 0 where an episode is alone, and got nan; with no others the baseline "
             "is 0: clamp the count at 1",
+        ),
+        Mistake(
+            "divides the whole row by no others",
+            _compared(lambda G, alive: _rest(G, alive) / (_running(alive) - 1)),
+            "you divided by n - 1, which is 0 where an episode is alone, and got nan; with no "
+            "others the baseline is 0: clamp the count at 1",
         ),
         Mistake(
             "gives the lone one nothing",
@@ -705,6 +775,15 @@ REINFORCE_LOSS = Exercise(
             "divide by N alone",
         ),
         Mistake(
+            "averages over all steps, dead or alive",
+            _reinforced(
+                weigh=lambda log_p, advantage, alive: log_p * advantage,
+                total=lambda gain, alive: -gain.mean(),
+            ),
+            "you averaged over all T·N entries, and steps after an episode's end are among them; "
+            "multiply by alive, sum over time, and divide by N alone",
+        ),
+        Mistake(
             "averages over the living steps",
             _reinforced(total=lambda gain, alive: -gain.sum() / alive.sum()),
             "you divided by the number of steps taken; sum over the steps of an episode and take "
@@ -721,6 +800,11 @@ REINFORCE_LOSS = Exercise(
             _reinforced(total=lambda gain, alive: -gain.sum()),
             "you summed over the episodes as well; divide by N, so that the step size need not "
             "change with the number of episodes",
+        ),
+        Mistake(
+            "gives each episode its own loss",
+            _reinforced(total=lambda gain, alive: -gain.sum(0)),
+            "you returned a number for every episode; the loss is one number, their mean",
         ),
         Mistake(
             "averages over time",
@@ -886,6 +970,11 @@ def _through_past(reward, value, then, terminated, truncated, gamma, lam):
     return back.flip(0)
 
 
+def _without_last_surprise(reward, value, then, *ends_and_rates):
+    rows = (_without_last(x) for x in (reward, value, then))
+    return _estimated()(*rows, *ends_and_rates)
+
+
 GAE = Exercise(
     number="18.5",
     title="How much better than expected",
@@ -925,6 +1014,12 @@ GAE = Exercise(
             "that terminate: then * ~terminated",
         ),
         Mistake(
+            "swaps the two ends",
+            _estimated(lambda value, then, term, trunc: then * ~trunc),
+            "you swapped the two ends: after a termination V of the reached state is 0, after a "
+            "truncation it counts; multiply `then` by ~terminated",
+        ),
+        Mistake(
             "runs on over every end",
             _estimated(on=_always),
             "you ran on over the ends: the next row is another episode, whose surprises are not "
@@ -943,6 +1038,18 @@ GAE = Exercise(
             "of end: ~(terminated | truncated)",
         ),
         Mistake(
+            "forgets brackets round both ends",
+            _estimated(on=lambda term, trunc: ~term | trunc),
+            "your sum runs on over truncations: ~terminated | truncated is (~terminated) | "
+            "truncated; put brackets round both: ~(terminated | truncated)",
+        ),
+        Mistake(
+            "empties the sum one step late",
+            _estimated(on=lambda term, trunc: ~_later(term | trunc)),
+            "you are off by one: you emptied the sum after the step's own surprise was added, or "
+            "looked at the flags of t+1; where step t ends, empty it first",
+        ),
+        Mistake(
             "knows no ends",
             _estimated(lambda value, then, term, trunc: then, _always),
             "you used neither flag: no V after a termination, and no later sum after either kind "
@@ -953,6 +1060,12 @@ GAE = Exercise(
             _estimated(_next_row),
             "you used value[t+1] for the state that a step reached; after a truncation that row is "
             "the start of another episode: use then[t]",
+        ),
+        Mistake(
+            "takes the next row's value, and runs on",
+            _estimated(_next_row, lambda term, trunc: ~term),
+            "you looked at terminated alone and used value[t+1]: after a truncation that row "
+            "belongs to another episode; use then[t], and stop the sum at either end",
         ),
         Mistake(
             "takes the next row's value, and nothing in the end",
@@ -984,6 +1097,12 @@ GAE = Exercise(
             "does not discount the next value",
             _estimated(delta=lambda r, hope, value, gamma: r + hope - value),
             "you forgot gamma before V of the state that was reached, which is one step away",
+        ),
+        Mistake(
+            "discounts the reward as well",
+            _estimated(delta=lambda r, hope, value, gamma: gamma * (r + hope) - value),
+            "you discounted the reward as well; it is paid at once, and gamma belongs to V of the "
+            "state that was reached",
         ),
         Mistake(
             "turns the sign",
@@ -1051,6 +1170,18 @@ GAE = Exercise(
             _estimated(finish=lambda A, delta, value, lam: A.flip(0)),
             "you went backwards and returned the list backwards, too; row 0 belongs to the first "
             "step",
+        ),
+        Mistake(
+            "keeps one tensor for all rows",
+            _estimated(finish=lambda A, delta, value, lam: A[:1].expand_as(A)),
+            "your rows are all one tensor: `total += ...` and `total *= ...` change it in place, "
+            "wherever it was appended; write total = delta[t] + ...",
+        ),
+        Mistake(
+            "leaves the last row empty",
+            _without_last_surprise,
+            "you left the last row at 0, as a loop from T - 2 does; its advantage is its own "
+            "surprise, and the rows before it build on that",
         ),
         Mistake(
             "returns the critic's target",
@@ -1236,6 +1367,12 @@ ACTOR_CRITIC_LOSS = Exercise(
             "you weighed the raw logits; take log_softmax over the actions first",
         ),
         Mistake(
+            "weighs each by each",
+            _two_parts(chance=lambda logits, action: _log_chance(logits, action)[:, None]),
+            "you weighed every log-probability by every advantage: shapes (B, 1) and (B,) make (B, "
+            "B); squeeze what gather gives",
+        ),
+        Mistake(
             "forgets the critic",
             _two_parts(error=lambda target, value: 0 * value),
             "you left out the critic's part, so it never learns what to expect; add half the mean "
@@ -1306,8 +1443,8 @@ ACTOR_CRITIC_LOSS = Exercise(
         Mistake(
             "hides the entropy from the actor",
             _two_parts(bonus=lambda logits, action: _entropy(logits).mean().detach()),
-            "your value is right, but the entropy is detached, so it cannot make the policy more "
-            "random",
+            "your value is right, but the entropy, or the p in it, is detached, so it cannot make "
+            "the policy more random",
         ),
         Mistake(
             "returns a plain number",
@@ -1347,6 +1484,11 @@ def _far_with(g: Generator, advantage: list[float]) -> list[tuple]:
 
 def _far(g: Generator) -> list[tuple]:
     return _far_with(g, EVEN)
+
+
+def _near_and_far(g: Generator) -> list[tuple]:
+    """Within the bounds both products are alike, and both send a slope."""
+    return _near(g) + _far(g)
 
 
 def _as_they_come(g: Generator) -> list[tuple]:
@@ -1407,7 +1549,7 @@ PPO_LOSS = Exercise(
         Test("weighs each action by its ratio", _near, 2),
         Test("stops paying where the ratio has gone far", _far, 2),
         Test("normalises the advantages first", _as_they_come, 1),
-        Test("has no slope where nothing more is to be gained", _far, 2, probe=gradient),
+        Test("has no slope where nothing more is to be gained", _near_and_far, 2, probe=gradient),
     ],
     mistakes=[
         Mistake(
@@ -1458,6 +1600,12 @@ PPO_LOSS = Exercise(
             "divide by their standard deviation",
         ),
         Mistake(
+            "forgets the brackets",
+            _proximal(scale=lambda A: A - A.mean() / A.std()),
+            "you divided the mean alone by the standard deviation; put brackets round the "
+            "difference: (A - A.mean()) / A.std()",
+        ),
+        Mistake(
             "scales only",
             _proximal(scale=lambda A: A / A.std()),
             "you divided the advantages by their standard deviation without subtracting the mean; "
@@ -1500,6 +1648,12 @@ PPO_LOSS = Exercise(
             ),
             "you took the larger of the two products, which keeps the gains beyond the clip; with "
             "gains it is the minimum (the maximum goes with two negative losses)",
+        ),
+        Mistake(
+            "takes Python's min",
+            _proximal(gain=lambda ratio, A, clip: min(ratio * A, _within(ratio, clip) * A)),
+            "you asked a whole tensor for one truth value, as Python's min, max and if do; "
+            "torch.minimum and clamp decide for each entry",
         ),
         Mistake(
             "takes the minimum before it weighs",
@@ -1580,6 +1734,17 @@ PPO_LOSS = Exercise(
             _proximal(gain=_through_near),
             "your value is right, but the clipped rows still have the slope of the plain ratio; "
             "let clamp, which is flat outside its bounds, stand in the graph",
+        ),
+        Mistake(
+            "clips a copy without a slope",
+            _proximal(
+                gain=lambda ratio, A, clip: torch.minimum(
+                    ratio * A, _within(ratio.detach(), clip) * A
+                )
+            ),
+            "your value is right, but you clipped a detached ratio: within the bounds both "
+            "products are alike, and min sends half of the slope through each; clip the ratio "
+            "itself",
         ),
     ],
 )

@@ -82,6 +82,12 @@ def _explores(
     return lambda Q, epsilon: mix(greedy(Q), epsilon, Q.shape[1])
 
 
+def _others_share(p: Tensor, epsilon: float, A: int) -> Tensor:
+    """The best share 1 - ε, the others share ε."""
+    others = (p == 0).sum(1, keepdim=True)
+    return torch.where(p > 0, (1 - epsilon) * p, epsilon / others.clamp(min=1))
+
+
 EPSILON_GREEDY_POLICY = Exercise(
     number="17.1",
     title="Mostly the best",
@@ -102,10 +108,22 @@ EPSILON_GREEDY_POLICY = Exercise(
             "one has 1 - ε + ε/A",
         ),
         Mistake(
+            "explores among the others only, and shares",
+            _explores(mix=_others_share),
+            "you shared ε among the other actions only; the random action is drawn from all A, so "
+            "a best one has (1 - ε)/m + ε/A",
+        ),
+        Mistake(
             "gives the best what is left of ε alone",
             _explores(mix=lambda p, e, A: torch.where(p > 0, (1 - e) * p, e / A)),
             "you gave the best action 1 - ε, so that the row does not sum to 1; the random draw "
             "may hit it, too: 1 - ε + ε/A",
+        ),
+        Mistake(
+            "overwrites the share of the first of the best",
+            _explores(_first_best, lambda p, e, A: torch.where(p > 0, (1 - e) * p, e / A)),
+            "you wrote 1 - ε over the ε/A of the best action, so that the row does not sum to 1; "
+            "add it, and share it where several actions are equally good",
         ),
         Mistake(
             "takes the first of the best",
@@ -142,6 +160,18 @@ EPSILON_GREEDY_POLICY = Exercise(
             _explores(lambda Q: (Q.max() == Q).float()),
             "you compared with the largest value of the whole table; each row has a best action of "
             "its own: Q.amax(1, keepdim=True)",
+        ),
+        Mistake(
+            "counts the best of all rows",
+            _explores(lambda Q: _is_best(Q) / _is_best(Q).sum()),
+            "you divided by the number of best actions in the whole table; each row has its own m: "
+            "sum(1, keepdim=True)",
+        ),
+        Mistake(
+            "divides by the number of states",
+            lambda Q, epsilon: _explores(mix=lambda p, e, A: (1 - e) * p + e / len(p))(Q, epsilon),
+            "you divided ε by the number of rows; it is shared by the actions of a row, and there "
+            "are Q.shape[1] of them",
         ),
         Mistake(
             "takes the worst",
@@ -212,6 +242,11 @@ def _from_the_start(rewards: Tensor, gamma: float, rest: float) -> Tensor:
     return _returns(rewards, gamma, rest) * gamma ** torch.arange(len(rewards))
 
 
+def _rewards_from_the_start(rewards: Tensor, gamma: float, rest: float) -> Tensor:
+    """The rewards alone are as seen from the first step."""
+    return _from_the_start(rewards, gamma, 0.0) + _returns(0 * rewards, gamma, rest)
+
+
 def _forward(rewards: Tensor, gamma: float, rest: float) -> Tensor:
     """Runs the recursion from the first step on."""
     G, out = rest, []
@@ -272,6 +307,12 @@ DISCOUNTED_RETURNS = Exercise(
             "its own step: divide by γ**t, or work backwards",
         ),
         Mistake(
+            "discounts the rewards from the start of the episode",
+            _rewards_from_the_start,
+            "you counted the powers of γ for the rewards from the start of the episode; reward k "
+            "is k - t steps away from step t: γ**(k - t)",
+        ),
+        Mistake(
             "divides by a power that may be 0",
             lambda rewards, gamma, rest: (
                 _from_the_start(rewards, gamma, rest) / gamma ** torch.arange(len(rewards))
@@ -307,6 +348,19 @@ DISCOUNTED_RETURNS = Exercise(
             _weighted(left=lambda n, gamma: 1),
             "you added `rest` to every return without a discount; it lies T - t steps ahead of "
             "step t",
+        ),
+        Mistake(
+            "discounts what is left once",
+            _weighted(left=lambda n, gamma: gamma),
+            "you discounted `rest` once for every step; it lies T - t steps ahead of step t, so "
+            "the power of γ is T - t",
+        ),
+        Mistake(
+            "discounts what is left by the whole length",
+            lambda rewards, gamma, rest: (
+                _returns(rewards, gamma, 0.0) + gamma ** len(rewards) * rest
+            ),
+            "you discounted `rest` by γ**T for every step; step t is nearer to it: T - t steps",
         ),
         Mistake(
             "adds what is left to the last reward",
@@ -404,6 +458,23 @@ def _into_each_state(P: Tensor, R: Tensor, future: Tensor, gamma: float) -> Tens
     return (P * (R + gamma * future[:, None, None])).sum(2)
 
 
+def _ends_in_v_alone(P: Tensor, R: Tensor, terminal: Tensor, old: Tensor, gamma: float) -> tuple:
+    Q, v = _swept(nothing=False)(P, R, terminal, old, gamma)
+    return Q, v * ~terminal
+
+
+def _ends_in_Q_alone(P: Tensor, R: Tensor, terminal: Tensor, old: Tensor, gamma: float) -> tuple:
+    Q, v = _swept(nothing=False)(P, R, terminal, old, gamma)
+    return Q * ~terminal[:, None], v
+
+
+def _keeps_old_value_of_an_end(
+    P: Tensor, R: Tensor, terminal: Tensor, old: Tensor, gamma: float
+) -> tuple:
+    Q, v = _swept()(P, R, terminal, old, gamma)
+    return Q, torch.where(terminal, old, v)
+
+
 VALUE_SWEEP = Exercise(
     number="17.3",
     title="One look ahead",
@@ -428,6 +499,24 @@ VALUE_SWEEP = Exercise(
             _swept(nothing=False),
             "you let the terminal states themselves go on: in them nothing is earned any more, so "
             "their rows of Q are 0",
+        ),
+        Mistake(
+            "lets the dead act, and values them at 0",
+            _ends_in_v_alone,
+            "your `v` is right, but Q goes on in the terminal states; in them nothing is earned "
+            "any more, so their rows of Q are 0, too",
+        ),
+        Mistake(
+            "takes the maximum before it ends",
+            _ends_in_Q_alone,
+            "your Q is right, but you took the maximum before you emptied the terminal rows; a "
+            "terminal state is worth 0 in the new `v`, too",
+        ),
+        Mistake(
+            "keeps the old value of an end",
+            _keeps_old_value_of_an_end,
+            "your Q is right, but in the new `v` a terminal state kept its old value; it is worth "
+            "0 there, whatever `v` held before",
         ),
         Mistake(
             "knows no end",
@@ -469,6 +558,12 @@ VALUE_SWEEP = Exercise(
             "you added up all ways without their probabilities; multiply by P before you sum",
         ),
         Mistake(
+            "weighs the rewards alone",
+            _swept(lambda P, R, future, gamma: (P * R + gamma * future).sum(2)),
+            "you weighed the rewards and added the values of all states in full; P weighs both, so "
+            "put brackets round R + γ v",
+        ),
+        Mistake(
             "chooses where it lands",
             _swept(lambda P, R, future, gamma: (R + gamma * future).amax(2)),
             "you took the best next state, as if the agent could choose where it lands; it "
@@ -489,6 +584,17 @@ VALUE_SWEEP = Exercise(
             _swept(_into_each_state),
             "you added the value of the state that the agent leaves; γ v belongs to s', the last "
             "axis of P and R",
+        ),
+        Mistake(
+            "lays the values along the actions",
+            _swept(lambda P, R, future, gamma: _expected(P, R, future[:, None], gamma)),
+            "you wrote v[:, None], which lays v along the axis of the actions; as it is, v lies "
+            "along the last axis, and that is s'",
+        ),
+        Mistake(
+            "sums over the actions",
+            _swept(lambda P, R, future, gamma: (P * (R + gamma * future)).sum(1)),
+            "you summed along dim 1, over the actions; the mean is over s', the last axis: dim 2",
         ),
         Mistake(
             "reads the table backwards",
@@ -617,6 +723,25 @@ def _seen_from_the_start(rewards: tuple, gamma: float) -> list[float]:
     return [gamma**t * G for t, G in enumerate(_every_return(rewards, gamma))]
 
 
+def _by_all_visits(episodes: tuple, states: int, gamma: float) -> Tensor:
+    """Sums over first visits, counts of every visit."""
+    total = _counted(merge=_of_visited(sum))(episodes, states, gamma)
+    visits = [sum(visited.count(s) for visited, _ in episodes) for s in range(states)]
+    return total / torch.tensor(visits).clamp(min=1)
+
+
+def _without_a_break(episodes: tuple, states: int, gamma: float) -> Tensor:
+    """Never sets the return back to 0."""
+    G, returns = 0.0, []
+    for visited, rewards in episodes:
+        first = {}
+        for s, r in zip(reversed(visited), reversed(rewards), strict=True):
+            first[s] = G = r + gamma * G
+        returns.append(first)
+    found = [[first[s] for first in returns if s in first] for s in range(states)]
+    return torch.tensor([sum(G) / max(len(G), 1) for G in found])
+
+
 FIRST_VISIT = Exercise(
     number="17.4",
     title="Averages of what came",
@@ -671,10 +796,22 @@ FIRST_VISIT = Exercise(
             "a state: divide by those that visited it",
         ),
         Mistake(
+            "divides by all visits",
+            _by_all_visits,
+            "you summed first visits and divided by all visits; a state counts once an episode in "
+            "both: divide by the number of episodes that visited it",
+        ),
+        Mistake(
             "divides by no visits",
             _counted(merge=lambda G, episodes: sum(G) / len(G) if G else float("nan")),
             "you divided by no visits, which gives nan; a state that no episode visits has the "
             "value 0 here",
+        ),
+        Mistake(
+            "lets Python divide by no visits",
+            _counted(merge=lambda G, episodes: sum(G) / len(G)),
+            "you divided by no visits; a state that no episode visits has the value 0 here, so "
+            "look whether there are any first",
         ),
         Mistake(
             "begins one reward late",
@@ -716,6 +853,12 @@ FIRST_VISIT = Exercise(
             "you ran through the episode from its start, so your sums hold the past; a return "
             "looks ahead: begin with the last step",
         ),
+        Mistake(
+            "runs on into the episode before",
+            _without_a_break,
+            "you set G to 0 once, before the episodes, so the return of one runs on into the next; "
+            "each episode begins with G = 0",
+        ),
     ],
 )
 
@@ -730,8 +873,10 @@ def _steps(g: Generator, ends: Tensor) -> tuple:
     """A step a column of ends (terminated, truncated). No next action is the best one."""
     B = ends.shape[1]
     Q = _table(g, B, 3) + 4
-    second = torch.randint(1, 3, (B, 1), generator=g)
-    actions = Q.argsort(1, descending=True).gather(1, second).squeeze(1)
+    actions = torch.zeros(B, dtype=torch.long)
+    while (actions == actions[0]).all():  # or a column is as good as a row
+        second = torch.randint(1, 3, (B, 1), generator=g)
+        actions = Q.argsort(1, descending=True).gather(1, second).squeeze(1)
     flags = ends[0].clone(), ends[1].clone()
     return _rewards(g, B), *flags, Q, actions, _share(g, 0.5, 0.9), _share(g, 0.1, 0.4)
 
@@ -750,7 +895,15 @@ def _time_up(g: Generator) -> list[tuple]:
 
 
 def _all_three(args: tuple, value: Any) -> dict[str, Any]:
-    return dict(zip(METHODS, parts(value, *METHODS), strict=True))
+    """By name; a tensor with a row for each method is as good as three, a list as a tensor."""
+    if isinstance(value, Tensor) and value.ndim == 2 and len(value) == len(METHODS):
+        value = tuple(value)
+    targets = (_as_tensor(args, target) for target in parts(value, *METHODS))
+    return dict(zip(METHODS, targets, strict=True))
+
+
+def _one(method: str) -> Callable[[tuple, Any], Any]:
+    return lambda args, value: _all_three(args, value)[method]
 
 
 def _taken(Q: Tensor, action: Tensor, epsilon: float) -> Tensor:
@@ -801,6 +954,12 @@ def _by_columns(reward, terminated, truncated, Q_next, next_action, *rates) -> t
     return (_kept(reward, Q_next[:, next_action], ~terminated, rates[0]), *others)
 
 
+def _with_axis(reward, terminated, truncated, Q_next, next_action, *rates) -> tuple:
+    """SARSA's future is (B, 1), its target (B, B)."""
+    others = _targets()(reward, terminated, truncated, Q_next, next_action, *rates)[1:]
+    return (_kept(reward, Q_next.gather(1, next_action[:, None]), ~terminated, rates[0]), *others)
+
+
 TD_TARGETS = Exercise(
     number="17.5",
     title="Three answers to what comes next",
@@ -811,9 +970,9 @@ TD_TARGETS = Exercise(
         reward, terminated, truncated, Q_next, next_action, gamma, epsilon
     ),
     tests=[
-        Test("SARSA: the action that is taken", _going_on, 1, part(0, *METHODS)),
-        Test("expected SARSA: the mean over the policy", _going_on, 1, part(1, *METHODS)),
-        Test("Q-learning: the best action", _going_on, 1, part(2, *METHODS)),
+        Test("SARSA: the action that is taken", _going_on, 1, _one("sarsa")),
+        Test("expected SARSA: the mean over the policy", _going_on, 1, _one("expected_sarsa")),
+        Test("Q-learning: the best action", _going_on, 1, _one("q_learning")),
         Test("adds nothing after the end", _over, 2, _all_three),
         Test("goes on where only the time is up", _time_up, 2, _all_three),
     ],
@@ -895,10 +1054,30 @@ TD_TARGETS = Exercise(
             "actions lie along dim 1",
         ),
         Mistake(
+            "takes the place of the best",
+            _targets(q_learning=lambda Q, action, epsilon: Q.argmax(1)),
+            "your Q-learning adds the number of the best action in the place of its value; take "
+            "amax, not argmax",
+        ),
+        Mistake(
             "draws evenly",
             _targets(expected=lambda Q, action, epsilon: Q.mean(1)),
             "your expected SARSA averages as if all actions were equally likely; weigh them by the "
             "ε-greedy policy of Exercise 17.1",
+        ),
+        Mistake(
+            "averages over the policy",
+            _targets(expected=lambda Q, action, epsilon: _mean(Q, action, epsilon) / Q.shape[1]),
+            "your expected SARSA divides by A once more; the probabilities of the policy are the "
+            "weights already, so sum π Q over the actions",
+        ),
+        Mistake(
+            "adds up all actions",
+            _targets(
+                expected=lambda Q, action, epsilon: (1 - epsilon) * Q.amax(1) + epsilon * Q.sum(1)
+            ),
+            "your expected SARSA gives every action the whole of ε; the random draw divides it "
+            "among the A actions: ε times the mean of the row",
         ),
         Mistake(
             "swaps the shares",
@@ -927,6 +1106,12 @@ TD_TARGETS = Exercise(
             _by_columns,
             "your SARSA has B rows: Q_next[:, next_action] picks columns for the whole batch; use "
             "gather, or Q_next[torch.arange(B), next_action]",
+        ),
+        Mistake(
+            "keeps the axis of gather",
+            _with_axis,
+            "your SARSA has B rows: gather leaves an axis of length 1, and (B,) with (B, 1) makes "
+            "(B, B); squeeze it",
         ),
         Mistake(
             "turns the order",
@@ -1000,7 +1185,9 @@ def _learned(
     reaches: Callable[[Tensor, Tensor], Tensor] = lambda s, then: then,
     scale: Callable[[float, float], tuple[float, float]] = lambda alpha, gamma: (alpha, gamma),
 ) -> Callable:
-    """``at_end``: "stop" to look ahead, "ignore" it, "skip" its step, "leave", "set" its reward."""
+    """``at_end``: "stop" to look ahead, "ignore" it, "skip" its step, "leave" or
+    "after" it, "set" its reward, "lose" it.
+    """
 
     def q_learning(Q, s, a, reward, then, terminated, alpha, gamma):
         table, (alpha, gamma) = Q.tolist(), scale(alpha, gamma)
@@ -1012,7 +1199,10 @@ def _learned(
                 continue
             future = 0.0 if over and at_end != "ignore" else look(table, s_i, a_i, to)
             rate = 1.0 if over and at_end == "set" else alpha
-            update(table[s_i], a_i, r, gamma * future, rate)
+            paid = 0.0 if over and at_end == "lose" else r
+            update(table[s_i], a_i, paid, gamma * future, rate)
+            if over and at_end == "after":
+                break
         return torch.tensor(table)
 
     return q_learning
@@ -1052,6 +1242,11 @@ def _replace(row: list[float], a: int, r: float, ahead: float, alpha: float) -> 
 
 def _in_place(Q: Tensor, *rest: Any) -> Tensor:
     return Q.copy_(_learned()(Q, *rest))
+
+
+def _looks_ahead_in_old(Q: Tensor, *steps: Any) -> Tensor:
+    old = Q.tolist()
+    return _learned(look=lambda Q, s, a, then: max(old[then]))(Q, *steps)
 
 
 Q_LEARNING = Exercise(
@@ -1094,6 +1289,24 @@ Q_LEARNING = Exercise(
             "episodes, and their last steps count",
         ),
         Mistake(
+            "stops after the first end",
+            _learned(at_end="after"),
+            "you stopped after the first end; the rows hold several episodes, and the next one "
+            "begins in the row behind it",
+        ),
+        Mistake(
+            "loses the reward at the end",
+            _learned(at_end="lose"),
+            "you set the whole target to 0 at the end; the last reward is paid, only what would "
+            "come after it is 0",
+        ),
+        Mistake(
+            "skips the last row",
+            lambda Q, *steps: _learned()(Q, *(x[:-1] for x in steps[:5]), *steps[5:]),
+            "you left out the last row, as a loop to len(s) - 1 does; `then` says where each step "
+            "led, so no row after it is needed",
+        ),
+        Mistake(
             "writes the last reward down",
             _learned(at_end="set"),
             "you wrote the reward of a last step into the table; such a step, too, moves the old "
@@ -1110,6 +1323,12 @@ Q_LEARNING = Exercise(
             _at_once(gather=True),
             "you computed all changes from the old table; each row is to see what the rows before "
             "it have changed: go row by row",
+        ),
+        Mistake(
+            "looks ahead in the old table",
+            _looks_ahead_in_old,
+            "you looked up the future in the table that you were given; each step works on the "
+            "table that the step before it left",
         ),
         Mistake(
             "forgets the learning rate",
@@ -1156,6 +1375,12 @@ Q_LEARNING = Exercise(
             _learned(look=lambda Q, s, a, then: Q[then][a]),
             "you looked up the same action in the next state; Q-learning takes the best one there: "
             "Q[then].max()",
+        ),
+        Mistake(
+            "takes the place of the best",
+            _learned(look=lambda Q, s, a, then: Q[then].index(max(Q[then]))),
+            "you added the number of the best action in the place of its value; take max, not "
+            "argmax",
         ),
         Mistake(
             "takes the best of the table",
@@ -1225,6 +1450,8 @@ def _chosen_apart(g: Generator) -> tuple[Tensor, ...]:
         fit = (
             (mine != theirs).all(1)
             & (now != action).any(1)
+            & (now != mine).any(1)
+            & (now != theirs).any(1)
             & (action != action[:, :1]).any(1)
             & (Q.argmax(-2)[:2] != Q.argmax(-1)[:2]).any(-1).all(0)  # nor is dim 0 dim 1
             & (best - next_best > 0.1).all(2).all(0)
@@ -1306,6 +1533,26 @@ def _largest_over_batch(online, frozen, double, obs, action, reached) -> Tensor:
     Q = frozen(reached)  # (B, A), and B = A where it is used
     choice = (online(reached) if double else Q).argmax(0)
     return Q.gather(1, choice[: len(Q), None]).squeeze(1)
+
+
+def _chooses_in_obs(online, frozen, double, obs, action, reached) -> Tensor:
+    Q = frozen(reached)
+    choice = (online(obs) if double else Q).argmax(1, keepdim=True)
+    return Q.gather(1, choice).squeeze(1)
+
+
+def _each_with_each(value: Tensor, target: Tensor) -> Tensor:
+    """As mse_loss has it, without its warning."""
+    return ((value - target) ** 2).mean()
+
+
+def _future_with_axis(*batch: Any) -> Tensor:
+    return _double_future(*batch)[:, None]
+
+
+def _future_in_columns(online, frozen, double, obs, action, reached) -> Tensor:
+    Q = frozen(reached)
+    return Q[:, (online(reached) if double else Q).argmax(1)]
 
 
 DQN_LOSS = Exercise(
@@ -1401,6 +1648,12 @@ DQN_LOSS = Exercise(
             "you looked ahead from `obs`, where the step began; the future lies in `reached`",
         ),
         Mistake(
+            "chooses where it stands",
+            _lost(_chooses_in_obs),
+            "you let the online network choose in `obs`, where the step began; a* is the best "
+            "action of s': online(reached)",
+        ),
+        Mistake(
             "takes the same action again",
             _lost(
                 lambda online, frozen, double, obs, action, reached: _value_taken(
@@ -1446,6 +1699,18 @@ DQN_LOSS = Exercise(
             "squeeze what gather gives",
         ),
         Mistake(
+            "keeps the axis of the choice",
+            _lost(_future_with_axis, cost=_each_with_each),
+            "you compared every value with every target: gather leaves an axis of length 1 in the "
+            "future, so the target is (B, B); squeeze it",
+        ),
+        Mistake(
+            "values all choices in every row",
+            _lost(_future_in_columns, cost=_each_with_each),
+            "you wrote Q[:, choice], which picks columns for the whole batch, so the target is (B, "
+            "B); use gather, or Q[torch.arange(B), choice]",
+        ),
+        Mistake(
             "learns through the target",
             _lost(cut=lambda target: target),
             "your loss is right, but slopes flow back through the target, which is to stand "
@@ -1467,6 +1732,11 @@ DQN_LOSS = Exercise(
             "sums",
             _lost(cost=lambda value, target: F.mse_loss(value, target, reduction="sum")),
             "you summed over the batch; take the mean, so that the step does not depend on B",
+        ),
+        Mistake(
+            "takes the half",
+            _lost(cost=lambda value, target: F.mse_loss(value, target) / 2),
+            "you took half of the mean square; here it is the mean of the squares itself",
         ),
         Mistake(
             "takes Huber's loss",

@@ -31,6 +31,7 @@ from ..policy_gradient import (
     returns_to_go,
 )
 from ..q_learning import GymVector, Step, evaluate
+from ._many_worlds import AT_SCALE
 from .runner import Experiment
 
 CHAPTER = "18_policy_gradient"
@@ -170,7 +171,8 @@ def solve_run(
         lr: in the place of the rival's own.
 
     Returns:
-        ``steps`` of the environments to the first such look, its mean ``hundred`` (absent where
+        ``steps`` of the environments to the first such look (without those
+        of REINFORCE's carts that wait for the last), its mean ``hundred`` (absent where
         there is none) and, of the last policy, the mean of 1,000 more episodes ``thousand``, each
         with its ``_error``; of the rule and of PPO also ``gym``, of 20 episodes in Gymnasium's own
         CartPole; ``cpu``, seconds of the processor with all looks; ``sampled``, the mean where
@@ -484,8 +486,12 @@ EXPERIMENTS = {
         paid_run,
         [
             {"bonus": 20.0, "fine": 0.0, "learn": False},
-            *({"bonus": b, "fine": f} for b, f in ((0.0, 0.0), (20.0, 0.0), (20.0, 20.0))),
+            *(
+                {"bonus": b, "fine": f, "learn": True}
+                for b, f in ((0.0, 0.0), (20.0, 0.0), (20.0, 20.0))
+            ),
         ],
         seeds=5,
     ),
 }
+EXPERIMENTS |= AT_SCALE
