@@ -466,7 +466,7 @@ RETURNS_TO_GO = Exercise(
             "keeps one tensor for all rows",
             _still_to_come(finish=lambda G, reward, ended, gamma: G[:1].expand_as(G)),
             "your rows are all one tensor: `total += ...` and `total *= ...` change it in place, "
-            "wherever it was appended; write total = reward[t] + ...",
+            "wherever it was appended; write `total = ...`, which makes a new one",
         ),
         Mistake(
             "leaves the last row empty",
@@ -1175,7 +1175,7 @@ GAE = Exercise(
             "keeps one tensor for all rows",
             _estimated(finish=lambda A, delta, value, lam: A[:1].expand_as(A)),
             "your rows are all one tensor: `total += ...` and `total *= ...` change it in place, "
-            "wherever it was appended; write total = delta[t] + ...",
+            "wherever it was appended; write `total = ...`, which makes a new one",
         ),
         Mistake(
             "leaves the last row empty",

@@ -516,7 +516,7 @@ VALUE_SWEEP = Exercise(
             "keeps the old value of an end",
             _keeps_old_value_of_an_end,
             "your Q is right, but in the new `v` a terminal state kept its old value; it is worth "
-            "0 there, whatever `v` held before",
+            "0 there, whatever `v` said before",
         ),
         Mistake(
             "knows no end",
