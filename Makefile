@@ -13,7 +13,8 @@ LIBRARY += $(wildcard tests/test_data*.py tests/test_training*.py)
 LIBRARY += tests/test_checks.py tests/test_values.py tests/test_studies.py tests/test_setup.py
 LIBRARY += $(wildcard tests/test_*_checks.py)
 LIBRARY += $(patsubst %,tests/test_grading_%.py,wire grader batch hostile)
-PYTEST := -m pytest -n $(JOBS) --dist loadfile
+PYTEST := -m pytest -n $(JOBS) --dist loadgroup
+NBVAL := -m pytest -n $(JOBS) --dist loadfile
 # A folder of data becomes an absolute path, because nbval runs in a notebook's folder. By the shell:
 # make's own functions split a path at its spaces.
 ifneq ($(strip $(COURSE_DATA)),)
@@ -70,18 +71,18 @@ lint: $(READY)
 test: $(READY) lint book ## lint, build, unit tests, page tests, and every notebook against its outputs
 	$(BIN)/python $(PYTEST) --doctest-modules course_lib tests --ignore tests/test_pages.py
 	$(BIN)/python -m pytest tests/test_pages.py # in one process, which prints the table of the pages
-	$(BIN)/python $(PYTEST) --nbval --nbval-current-env book solutions
+	$(BIN)/python $(NBVAL) --nbval --nbval-current-env book solutions
 
 chapter: $(READY) lint ## test one chapter, without the pages: make chapter name=02_neuron
 	@test -n "$(name)" || { echo "Which chapter? make chapter name=02_neuron"; exit 1; }
 	@test -f "book/$(name).md" || { echo "There is no book/$(name).md"; exit 1; }
 	@short=$$(echo "$(name)" | cut -c4-); \
 	$(BIN)/python $(PYTEST) --doctest-modules course_lib tests --ignore tests/test_pages.py -k "$$short"
-	$(BIN)/python $(PYTEST) --nbval --nbval-current-env book/$(name).ipynb solutions/$(name).ipynb
+	$(BIN)/python $(NBVAL) --nbval --nbval-current-env book/$(name).ipynb solutions/$(name).ipynb
 
 claims: $(READY) ## as make test for another system: claims are asserted, numbers are not compared
 	$(BIN)/python $(PYTEST) -m "not stored" --doctest-modules course_lib tests --ignore tests/test_pages.py
-	$(BIN)/python $(PYTEST) --nbval-lax --nbval-current-env book solutions
+	$(BIN)/python $(NBVAL) --nbval-lax --nbval-current-env book solutions
 
 notebooks: $(READY) ## run the chapters and write the generated files (one: make notebooks name=02_neuron)
 	$(BIN)/python -m tools.notebooks $(name)
@@ -120,7 +121,7 @@ newest: ## make claims with the newest versions that pyproject.toml allows, in .
 	$(NEWEST) -m pip install -q --disable-pip-version-check --upgrade -e '.[test]'
 	$(NEWEST) -m pip list --disable-pip-version-check
 	$(NEWEST) $(PYTEST) -m "not stored" --doctest-modules course_lib $(LIBRARY)
-	$(NEWEST) $(PYTEST) --nbval-lax --nbval-current-env book solutions
+	$(NEWEST) $(NBVAL) --nbval-lax --nbval-current-env book solutions
 
 clean: ## remove what was built and installed
 	rm -rf .venv .venv-newest .venv-peers .venv-otter _build

@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+import pytest
+
 
 def pytest_configure(config):
     """Put our comparer in nbval's place, and give its kernels the generator's environment.
@@ -24,3 +26,16 @@ def pytest_unconfigure(config):
     """Remove the kernels' scratch folder."""
     if hasattr(config, "_ipython_dir"):
         config._ipython_dir.cleanup()
+
+
+def pytest_collection_modifyitems(config, items):
+    """What runs in one process with `--dist loadgroup`: a file, or what it asks of one chapter.
+
+    The exercises' tests, the longest file, are a group a chapter. (Notebooks go by `loadfile`.)
+    """
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        asked = getattr(item, "callspec", None) and item.callspec.params.get("chapter")
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(f"{file} {asked}" if asked else file))
