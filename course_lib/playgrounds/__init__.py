@@ -40,7 +40,7 @@ def gridworld(
     Colour shows the value of a cell, arrows the actions that look best, the dot the learner.
 
     Args:
-        rows: the drawing, as :func:`course_lib.q_learning.gridworld` takes it: S start, G goal,
+        rows: the drawing, as :func:`~course_lib.q_learning.gridworld` takes it: S start, G goal,
             X pit, # wall, . floor.
         gamma: discount a step; a slider changes it.
         alpha: step size; a slider changes it.
