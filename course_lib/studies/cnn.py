@@ -20,7 +20,7 @@ from ..data import load
 from ..device import pick_device
 from ..training import accuracy, evaluate, fit
 from ..training.inputs import predict
-from ._fashion_resnet import AT_SCALE
+from . import _fashion_resnet, _fashion_tricks
 from .runner import Experiment
 
 CHAPTER = "07_cnn"
@@ -635,4 +635,4 @@ EXPERIMENTS = {
         depth_run, [{"blocks": k, "shortcut": s} for k in BLOCKS for s in (True, False)], seeds=5
     ),
 }
-EXPERIMENTS |= AT_SCALE
+EXPERIMENTS |= _fashion_resnet.AT_SCALE | _fashion_tricks.AT_SCALE
