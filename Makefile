@@ -28,7 +28,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book serve lab test lint chapter claims notebooks reproducible study new
-.PHONY: benchmark benchmark-grader publish mirrors corpus newest clean
+.PHONY: bench bench-quick publish mirrors corpus newest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,11 +95,11 @@ study: $(READY) ## measure a study anew: make study name=neuron [seeds=10] [devi
 	@test -n "$(name)" || { echo "Which study? make study name=neuron"; exit 1; }
 	$(BIN)/python -m course_lib.studies $(name) $(if $(seeds),--seeds $(seeds)) $(if $(device),--device $(device))
 
-benchmark: $(READY) ## time the checks, the engines beside micrograd (installs it) and torch, the loop
-	$(BIN)/python -m tools.benchmark
+bench: $(READY) ## everything timed beside its peers, into the book (an hour; installs them): make bench [only="loop lenet"]
+	$(BIN)/python -m benchmarks $(only)
 
-benchmark-grader: $(READY) ## what grading costs beside otter-grader (installs it); flat=yes: its memory
-	$(BIN)/python -m tools.benchmark_grader $(if $(flat),--flat)
+bench-quick: $(READY) ## a look at the same in three minutes; nothing is written
+	$(BIN)/python -m benchmarks --quick $(only)
 
 new: $(READY) ## lay out a new chapter: make new name=88_lighthouse [title="A lighthouse"]
 	@test -n "$(name)" || { echo "Which chapter? make new name=88_lighthouse"; exit 1; }
@@ -124,4 +124,4 @@ newest: ## make claims with the newest versions that pyproject.toml allows, in .
 	$(NEWEST) $(NBVAL) --nbval-lax --nbval-current-env book solutions
 
 clean: ## remove what was built and installed
-	rm -rf .venv .venv-newest .venv-peers .venv-otter _build
+	rm -rf .venv .venv-newest .venv-peers _build

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 # The chapter of its examples, which there is not, for one that there is.
 TRUE = PAGE.replace("88_lighthouse", "02_neuron").replace("lighthouse", "neuron")
-TREE = "book|course_lib|exercises|solutions|tests|tools"
+TREE = "benchmarks|book|course_lib|exercises|solutions|tests|tools"
 
 
 def commands(start):

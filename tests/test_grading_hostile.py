@@ -25,10 +25,10 @@ import pytest
 from masters import ROOT
 from submissions import needs_sandbox, notebook, script, solution_cells
 
+from benchmarks.cost import adopt_orphans
 from course_lib.grading import grader
 from course_lib.grading.records import Grade
 from course_lib.plotting import table
-from tools.benchmark_grader import adopt_orphans
 
 needs_sandbox()
 

@@ -133,6 +133,7 @@ def test_a_chapter_is_entered_at_its_place_whatever_is_there(root):
         text = re.sub(r"  - caption: \"[IV]+ (.|\n)*(?=  - caption: Reference)", "", text)
         text = re.sub(r"(?m)^\| \[\d\d .*\n", "", text)
         (root / name).write_text(text, encoding="utf-8")
+    before = entered(root)
     order = ["13_m", "05_c", "08_a", "00_z", "20_q", "07_b", "06_y"]
     parts = entered(root, *order)
     reference = parts.pop("Reference")
@@ -142,8 +143,7 @@ def test_a_chapter_is_entered_at_its_place_whatever_is_there(root):
         "III · Practice": ["book/20_q"],
     }
     assert list(parts) == ["I · Foundations", "II · Architectures", "III · Practice"]
-    pages = ("learners", "instructors", "claims", "glossary", "references", "api")
-    assert reference == [f"book/{page}" for page in pages]
+    assert reference == before["Reference"]
     rows = re.findall(r"^\| \[(\d\d) · (\w+)\]", (root / "README.md").read_text("utf-8"), re.M)
     assert rows == [(c[:2], c[3:].upper()) for c in sorted(order)]
 

@@ -1,4 +1,4 @@
-"""The class for `make benchmark-grader`: 30 honest submissions, and otter's form of the checks.
+"""The class for `make bench`: 30 honest submissions, and otter's form of the checks.
 
 The assignment is two exercises of chapter 03_autograd. A learner hands in the notebook with these
 two; otter's copy has the same answers, without what needs the course library. Otter's tests call
@@ -16,10 +16,10 @@ import nbformat
 import torch
 from nbformat import NotebookNode
 
+from benchmarks import answers as wrong_answers
 from course_lib.checks import probes
 from course_lib.checks.autograd import EXERCISES
 from course_lib.checks.exercise import VISIBLE_SEED, Exercise
-from tools import benchmark_answers
 from tools.cutter import segment, tags
 
 ROOT = Path(__file__).parents[1]
@@ -58,8 +58,8 @@ def answers() -> list[Answers]:
     master, other = answers_in("solutions", "solution"), other_answers()
     right = master["unbroadcast"], other["unbroadcast"]
     stub = answers_in("exercises", "exercise")["unbroadcast"]
-    sums = [*right, *benchmark_answers.UNBROADCAST.values(), stub]
-    wrong = benchmark_answers.MATMUL_GRADIENTS.values()
+    sums = [*right, *wrong_answers.UNBROADCAST.values(), stub]
+    wrong = wrong_answers.MATMUL_GRADIENTS.values()
     products = [master["matmul_gradients"], other["matmul_gradients"], *wrong]
     return [
         dict(zip(NAMES, pair, strict=True))

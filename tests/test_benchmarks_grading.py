@@ -9,13 +9,15 @@ import nbformat
 import pytest
 import torch
 
+from benchmarks import answers as wrong_answers
+from benchmarks import assignment
+from benchmarks.assignment import ASSIGNED, HIDDEN_SEED, NAMES, ROOT
+from benchmarks.contenders import grading
+from benchmarks.cost import Cost
 from course_lib.checks.exercise import VISIBLE_SEED
-from tools import benchmark_answers, benchmark_class
-from tools import benchmark_grader as benchmark
-from tools.benchmark_class import ASSIGNED, HIDDEN_SEED, NAMES, ROOT
 from tools.cutter import tags
 
-ANSWERS = benchmark_class.answers()
+ANSWERS = assignment.answers()
 SEEDS = (VISIBLE_SEED, HIDDEN_SEED)
 
 
@@ -35,8 +37,8 @@ def code(nb, *, answers):
 def both(tmp_path_factory):
     """The class as our grader gets it, and as otter does."""
     folder = tmp_path_factory.mktemp("class")
-    benchmark_class.write_class(folder / "ours")
-    benchmark_class.write_class(folder / "otters", otters=True)
+    assignment.write_class(folder / "ours")
+    assignment.write_class(folder / "otters", otters=True)
     return notebooks(folder / "ours"), notebooks(folder / "otters")
 
 
@@ -78,8 +80,8 @@ def test_the_class_knows_much_little_and_nothing():
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_answers_make_the_mistake_that_they_are_called_by(name):
     wrong = {
-        "unbroadcast": benchmark_answers.UNBROADCAST,
-        "matmul_gradients": benchmark_answers.MATMUL_GRADIENTS,
+        "unbroadcast": wrong_answers.UNBROADCAST,
+        "matmul_gradients": wrong_answers.MATMUL_GRADIENTS,
     }[name]
     for mistake, answer in wrong.items():
         report = reports(ANSWERS[0] | {name: answer})[2 * NAMES.index(name)]
@@ -115,14 +117,14 @@ def points_by_otters_tests(cases, answer):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_otters_tests_pay_as_ours_do(name, otter, tmp_path, monkeypatch):
-    benchmark_class.write_otters_autograder(tmp_path / "autograder")
+    assignment.write_otters_autograder(tmp_path / "autograder")
     monkeypatch.chdir(tmp_path / "autograder")
     for pair in ANSWERS:
         otter.clear()
         names = {"torch": torch}
         for each in NAMES:
             exec(pair[each], names)
-        exec(benchmark_class.otters_tests(ASSIGNED[name]), {})
+        exec(assignment.otters_tests(ASSIGNED[name]), {})
         lines = [(about["name"], about["points"]) for about, _ in otter]
         assert lines == [(test.name, test.points) for test in ASSIGNED[name].tests]
         at = 2 * NAMES.index(name)
@@ -130,20 +132,19 @@ def test_otters_tests_pay_as_ours_do(name, otter, tmp_path, monkeypatch):
         assert {points_by_otters_tests(otter, names[name])} == ours
 
 
-def test_grades_must_agree():
-    ours = {"a": {"f": 1.0}, "b": {"f": 2.0}}
-    benchmark.assert_same_points(ours, {"a": {"f": 1}, "b": {"f": 2}})
-    for otters in ({"a": {"f": 1}}, {"a": {"f": 1}, "b": {"f": 1}}):
-        with pytest.raises(AssertionError, match="b: ours"):
-            benchmark.assert_same_points(ours, otters)
+def test_other_grades_are_another_number():
+    points = {"a": {"unbroadcast": 6.0, "matmul_gradients": 5.0},
+              "b": {"unbroadcast": 0.0, "matmul_gradients": 0.0}}  # fmt: skip
+    swapped = {"a": points["b"], "b": points["a"]}
+    assert grading.fingerprint(points) != grading.fingerprint(swapped)
+    cost = cost_of(points)
+    assert (cost["seconds"], cost["wall"], cost["mb"]) == (2, 1, 3)
+    with pytest.raises(AssertionError, match="1 of 2 submissions were graded"):
+        cost_of({"a": points["a"]})
 
 
-def test_tenths_of_a_class():
-    samples = [(done, 100.0 + done) for done in range(0, 21)]
-    assert benchmark.tenths(samples, 20)[0] == [100, 101]
-    assert benchmark.tenths(samples, 20)[9] == [118, 119, 120]
-    with pytest.raises(AssertionError, match="one by one"):
-        benchmark.tenths([(0, 1.0), (20, 1.0)], 20)
+def cost_of(points):
+    return grading.per_submission(Cost(cpu=4, wall=2, memory=3), 2, points)
 
 
 # In a process of its own, so that pytest never adopts an orphan: a child and a grandchild that
@@ -156,10 +157,10 @@ subprocess.run([sys.executable, "-c", work])
 """
 MEASURE = """
 import json, sys
-from tools import benchmark_grader as benchmark
-benchmark.adopt_orphans()
-memory = getattr(benchmark, sys.argv[2])
-cost = benchmark.measure([sys.executable, "-c", sys.argv[1]], memory=memory)
+from benchmarks import cost as costs
+costs.adopt_orphans()
+memory = getattr(costs, sys.argv[2])
+cost = costs.measure([sys.executable, "-c", sys.argv[1]], memory=memory)
 print(json.dumps([cost.cpu, cost.memory]))
 """
 

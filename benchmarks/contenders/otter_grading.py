@@ -1,4 +1,4 @@
-"""Grade a folder with otter-grader: `python benchmark_otter.py FOLDER AUTOGRADER SCORES JOBS`.
+"""Grade a folder with otter-grader: `python otter_grading.py FOLDER AUTOGRADER SCORES JOBS`.
 
 It runs in otter's own environment and needs nothing else. Otter is imported once, not once for
 each submission as by `otter run`; every notebook still gets a kernel of its own, as in all of its

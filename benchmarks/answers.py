@@ -1,4 +1,4 @@
-"""Wrong answers to exercises 3.4 and 3.5 as learners write them, for `make benchmark-grader`.
+"""Wrong answers to exercises 3.4 and 3.5 as learners write them, for `make bench`.
 
 Each is called as the mistake of course_lib/checks/autograd.py that it makes; a test compares them.
 """

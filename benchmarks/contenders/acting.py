@@ -1,0 +1,98 @@
+"""Steps of CartPole a second, and PPO until it balances: the book's."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import torch
+
+
+def tensors(count: int, steps: int):
+    """The book's batched CartPole, actions at random."""
+    from course_lib.policy_gradient import CartPole
+
+    env, draws = CartPole(count, device="cpu"), torch.Generator().manual_seed(0)
+
+    def run() -> dict[str, float]:
+        start = time.perf_counter()
+        for _ in range(steps):
+            env.step(torch.randint(2, (count,), generator=draws))
+        return per_step(start, count * steps)
+
+    return run
+
+
+def per_step(start: float, steps: int) -> dict[str, float]:
+    """Seconds of one step of one environment, in the place of a run's."""
+    return {"seconds": (time.perf_counter() - start) / steps}
+
+
+def single(steps: int):
+    """Gymnasium's CartPole, one, without its wrappers' checks."""
+    import gymnasium
+
+    env = gymnasium.make("CartPole-v1", disable_env_checker=True)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+
+    def run() -> dict[str, float]:
+        start = time.perf_counter()
+        for _ in range(steps):
+            *_, terminated, truncated, _ = env.step(env.action_space.sample())
+            if terminated or truncated:
+                env.reset()
+        return per_step(start, steps)
+
+    return run
+
+
+def vector(count: int, steps: int):
+    """Gymnasium's own NumPy version of many."""
+    import gymnasium
+
+    env = gymnasium.make_vec("CartPole-v1", num_envs=count, vectorization_mode="vector_entry_point")
+    env.reset(seed=0)
+    env.action_space.seed(0)
+
+    def run() -> dict[str, float]:
+        start = time.perf_counter()
+        for _ in range(steps):
+            env.step(env.action_space.sample())
+        return per_step(start, count * steps)
+
+    return run
+
+
+def ppo(rival: str):
+    """The book's PPO from scratch until 100 fresh episodes average 475; another seed each run.
+
+    Seconds are of the learning alone, without the looks; then 1,000 more episodes confirm.
+    """
+    from course_lib.policy_gradient import CartPole
+    from course_lib.studies.policy_gradient import BUDGET, RIVALS, Looks, fresh
+
+    learn, count, settings = RIVALS[rival]
+    per_update = count * 32
+    seeds = itertools.count(100)  # chapter 18 chose its settings by seeds from 0 on
+
+    def run() -> dict[str, float]:
+        seed, looking = next(seeds), 0.0
+        looks = Looks(seed, "cpu", lambda info: per_update, stop=True)
+
+        def watch(*told) -> bool:
+            nonlocal looking
+            start = time.perf_counter()
+            done = looks(*told)
+            looking += time.perf_counter() - start
+            return done
+
+        start, env = time.perf_counter(), CartPole(count, seed, device="cpu")
+        updates = BUDGET // per_update
+        policy = learn(env, **settings, updates=updates, seed=seed, watch=watch, progress=False)
+        seconds = time.perf_counter() - start - looking
+        more = fresh(policy.greedy, 1000, 10_000 * (seed + 1) + 9_999, "cpu").mean().item()
+        found = looks.found.get("steps", BUDGET)
+        return {"seconds": seconds, "return": more, "steps": found, "solved": bool(looks.found)}
+
+    return run
