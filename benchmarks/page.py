@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from statistics import median
+from statistics import median, mode
 from typing import Any
 
 from benchmarks.race import Goal as _Goal
@@ -64,14 +64,16 @@ def runs_table(measured: Measured, key: str = "seconds"):
     unit, name_of_unit = scale([r[key] for runs in found.values() for r in runs], key)
     paired = key == "seconds" and any(g["reference"] for g in measured.get("goals", []))
     warmed = key == "seconds" and any(measured["contenders"][name].get("warm") for name in found)
+    spread = max(map(len, found.values())) > 1
     rows = []
     for name, runs in found.items():
         values = sorted(run[key] / unit for run in runs)
-        row = [name, digits(median(values)), f"{digits(values[0])} to {digits(values[-1])}"]
+        row = [name, digits(median(values))]
+        row += [f"{digits(values[0])} to {digits(values[-1])}"] * spread
         row += [beside(measured, name)] * paired
         row += [digits(measured["contenders"][name]["warm"][0] / unit)] if warmed else []
         rows.append(row)
-    head = ["", f"median {name_of_unit}".strip(), "spread"]
+    head = ["", f"median {name_of_unit}".strip(), "spread"] if spread else ["", name_of_unit]
     return table(head + ["ratio (95 %)"] * paired + ["first run"] * warmed, rows)
 
 
@@ -293,13 +295,25 @@ def plain(measured: Measured) -> str:
 
 
 def environment(results: Measured) -> str:
-    """Processor and versions, from the last race."""
-    last = list(results["races"].values())[-1]
-    ours = f"{last['processor']}, {last['cores']} cores; Python {last['python']}, "
-    ours += f"torch {last['torch']}"
+    """Processor and versions of most races, races that ran elsewhere, and the peers."""
+    races = list(results["races"].values())
+    usual = mode(map(machine, races))
+    elsewhere: dict[str, list[str]] = {}
+    for each in races:
+        if machine(each) != usual:
+            elsewhere.setdefault(machine(each), []).append(each["title"])
+    others = "".join(f" On {name}: {'; '.join(run)}." for name, run in elsewhere.items())
     names = sorted(results["peers"].keys() - BESIDE)
     theirs = ", ".join(f"{name} {results['peers'][name]}" for name in names)
-    return f"Machine: {ours}. Peers: {theirs}."
+    return f"Machine: {usual}.{others} Peers: {theirs}."
+
+
+def machine(measured: Measured) -> str:
+    """What a race ran on."""
+    return (
+        f"{measured['processor']}, {measured['cores']} cores; Python {measured['python']}, "
+        f"torch {measured['torch']}"
+    )
 
 
 def fill(line: re.Match, results: Measured) -> str:

@@ -71,6 +71,28 @@ def test_keep_lets_backward_run_again_and_only_leaves_accumulate():
     assert a.grad == pytest.approx(3 * first) and tape.nodes == []
 
 
+def test_a_kept_graph_goes_on_and_its_gradients_start_anew():
+    a = Value(3.0)
+    b = a * a
+    b.backward(keep=True)
+    y = b * 2
+    y.backward(keep=True)
+    assert (a.grad, b.grad, y.grad) == (6 + 12, 2, 1)
+    (y + b).backward()
+    assert (a.grad, b.grad, y.grad) == (18 + 18, 3, 1)
+
+
+def test_an_error_on_the_way_spends_the_whole_tape():
+    a = Value(2.0)
+    old = a * 3
+    old.backward()
+    first = a * 5
+    y = first + old
+    with pytest.raises(RuntimeError, match="an input of . was computed before an earlier"):
+        y.backward()
+    assert tape.nodes == [] and first.spent and y.spent
+
+
 def test_two_graphs_on_one_tape():
     a, b = Value(2.0), Value(5.0)
     y, z = a * a, b * b

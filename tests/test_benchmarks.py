@@ -427,6 +427,21 @@ def test_a_table_has_the_columns_that_its_race_fills():
     ]  # fmt: skip
 
 
+def test_a_single_run_has_no_spread():
+    assert page.runs_table(measured(a=[2.0])).rows[:2] == [["", "s"], ["a", "2.00"]]
+
+
+def test_races_that_ran_elsewhere_are_named():
+    here = {"processor": "one", "cores": 2, "python": "3.11", "torch": "2"}
+    races = {n: {"title": n, **here} for n in "abc"}
+    races["b"] |= {"processor": "another"}
+    told = page.environment({"races": races, "peers": {"otter": "7"}})
+    assert told == (
+        "Machine: one, 2 cores; Python 3.11, torch 2. "
+        "On another, 2 cores; Python 3.11, torch 2: b. Peers: otter 7."
+    )
+
+
 def test_ticks_are_round_numbers_that_do_not_crowd():
     assert page.within(0.15, 3) == [0.2, 0.5, 1, 2]
     assert page.within(0.0005, 2) == [0.001, 0.01, 0.1, 1]
