@@ -88,8 +88,8 @@ def main() -> None:
             continue
         try:
             measured = run(plan, rounds)
-        except (RuntimeError, AssertionError) as error:
-            print(f"\n{plan.title}: not measured, {error}")
+        except Exception as error:  # whatever it is, the other races are worth their time
+            print(f"\n{plan.title}: not measured, {type(error).__name__}: {error}")
             continue
         print(page.plain(measured), flush=True)
         if not given.quick:

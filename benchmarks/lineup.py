@@ -48,13 +48,16 @@ def check_import(python: str, module: str) -> None:
 
 def loops() -> list[Contender]:
     """An epoch of 784-256-10, by everybody's loop."""
+    trainer = "lightning_loop.lightning_loop"
     return [
         ours("bare loop", "training.bare"),
         ours("fit", "training.fit"),
         ours("DataLoader", "training.loader"),
         ours("a picture at a time, 4 workers", "per_sample.per_sample"),
+        ours("a picture at a time, 2 workers", "per_sample.per_sample", workers=2),
         theirs("skorch", "skorch", "skorch_loop.skorch_loop"),
-        theirs("Lightning", "lightning", "lightning_loop.lightning_loop"),
+        theirs("Lightning", "lightning", trainer),
+        theirs("Lightning, barebones", "lightning", trainer, barebones=True),
     ]
 
 
@@ -63,6 +66,7 @@ def lenets() -> list[Contender]:
     net = {"net": "lenet"}
     return [
         ours("a picture at a time, 4 workers", "per_sample.per_sample", **net),
+        ours("a picture at a time, 2 workers", "per_sample.per_sample", **net, workers=2),
         ours("DataLoader", "training.loader", **net),
         ours("bare loop", "training.bare", **net),
         ours("fit", "training.fit", **net),
@@ -141,6 +145,7 @@ def worlds() -> list[Contender]:
         ours("Gymnasium's vector, 65,536", "acting.vector", **many),
         ours("tensors, 16,384", "acting.tensors", count=16_384, steps=100),
         ours("tensors, 65,536", "acting.tensors", **many),
+        ours("tensors, 65,536, 64 bits, one thread", "acting.tensors", **many, plain=True),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import venv
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -42,18 +43,18 @@ def python(name: str) -> str:
     """
     folder = FOLDER / name
     found, ready = folder / "bin/python", folder / ".ready"
-    if ready.exists():
+    pins = [pinned_torch() if pin == "torch" else pin for pin in PINS[name]]
+    if ready.exists() and ready.read_text(encoding="utf-8").split() == pins:
         return str(found)
     print(f"installing {', '.join(PINS[name])} into {FOLDER.name}/{name} ...", flush=True)
     venv.create(folder, clear=True, with_pip=True)
-    for pin in PINS[name]:  # one by one: torch is there before what depends on it
-        pin = pinned_torch() if pin == "torch" else pin
+    for pin in pins:  # one by one: torch is there before what depends on it
         command = [found, "-m", "pip", "install", "-q", "--disable-pip-version-check", pin]
         said = subprocess.run(command, capture_output=True, text=True)
         if said.returncode:
             why = (said.stderr.strip() or "pip gave no reason").splitlines()[-1]
             raise NotHere(f"{pin} could not be installed: {why}")
-    ready.touch()
+    ready.write_text("\n".join(pins), encoding="utf-8")
     return str(found)
 
 
@@ -66,7 +67,7 @@ def versions(name: str) -> dict[str, str]:
 
 
 def installed() -> dict[str, str]:
-    """Versions of all peers that are there."""
+    """Versions of all peers that are there; Gymnasium is in our own environment."""
     ready = [name for name in PINS if (FOLDER / name / ".ready").exists()]
-    found = [versions(name) for name in ready]
-    return {package: version for each in found for package, version in each.items()}
+    found = [{"gymnasium": version("gymnasium")}, *map(versions, ready)]
+    return {package: pin for each in found for package, pin in each.items()}

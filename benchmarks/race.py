@@ -1,18 +1,21 @@
 """Contenders timed in turns, and what their paired times say: medians, spread, ratios, exponents.
 
 A race starts a process for each contender (benchmarks/worker.py), lets each prepare and warm up,
-and then makes rounds: in each, every contender runs once, in an order that turns by one place. A
-ratio is of two runs of one round, since a machine may drift by half within the hour.
+and then makes rounds: in each, every contender runs once, in an order drawn anew, so that nobody
+always runs after the same other. A ratio is of two runs of one round, since a machine may drift by
+half within the hour.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from math import exp, isclose, log
 from pathlib import Path
@@ -46,7 +49,7 @@ class Goal:
 
     ``how`` says which number of each round: the ``ratio`` or ``difference`` of ``name`` to
     ``reference``, the ``value`` of ``name``, or the ``exponent`` with which ``key`` grows with the
-    sizes of all contenders.
+    sizes of all contenders, or between the ``last`` two.
     """
 
     name: str
@@ -91,7 +94,8 @@ class Worker:
 
     def end(self) -> None:
         """Let the process end; one that does not within ten seconds is stopped."""
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -105,6 +109,7 @@ def race(
     threads: int = 2,
     warm: int = 1,
     same: Sequence[str] = (),
+    again: bool = False,
 ) -> dict[str, Any]:
     """Time contenders in turns.
 
@@ -115,6 +120,8 @@ def race(
         threads: of each contender's arithmetic.
         warm: runs of each before, reported but not counted.
         same: numbers on which all must agree to 1e-3: speed is not bought by doing less.
+        again: in each round a contender runs twice and the second run counts. Of short runs the
+            first is slow, because the run of somebody else has emptied the caches.
 
     Returns:
         For each contender ``prepared`` and ``warm`` (seconds) and ``runs``, or why it is
@@ -138,9 +145,11 @@ def race(
                 "runs": [],
             }
         with bar(total=rounds * len(workers), desc=title, unit="run") as shown:
-            for i in range(rounds):
-                turn = i % len(workers)
-                for worker in workers[turn:] + workers[:turn]:
+            order = random.Random(0)
+            for _ in range(rounds):
+                for worker in order.sample(workers, len(workers)):
+                    if again:
+                        worker.run()
                     found[worker.name]["runs"].append(worker.run())
                     shown.update()
     finally:
@@ -176,21 +185,23 @@ def numbers(measured: dict[str, Any], goal: Goal) -> list[float]:
     """
     every = measured["contenders"]
     wanted = [goal.name, goal.reference] if goal.reference else [goal.name]
-    if goal.how == "exponent":
+    if goal.how in ("exponent", "last"):
         wanted = list(every)
     if any("runs" not in every[name] for name in wanted):
         return []
     rounds = list(zip(*([run[goal.key] for run in every[n]["runs"]] for n in wanted), strict=True))
-    if goal.how == "exponent":
-        sizes = [every[name]["size"] for name in wanted]
-        return [slope(sizes, costs) for costs in rounds]
+    if goal.how in ("exponent", "last"):
+        some = slice(-2 if goal.how == "last" else 0, None)
+        sizes = [every[name]["size"] for name in wanted][some]
+        return [slope(sizes, costs[some]) for costs in rounds]
     if goal.how == "value":
         return [mine for (mine,) in rounds]
     if goal.how == "difference":
         return [mine - theirs for mine, theirs in rounds]
     if goal.how == "ratio":
         return [mine / theirs for mine, theirs in rounds]
-    raise ValueError(f"a goal is a ratio, difference, value or exponent, not {goal.how!r}")
+    known = "a ratio, difference, value or exponent, or that of the last two sizes"
+    raise ValueError(f"a goal is {known}, not {goal.how!r}")
 
 
 def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:

@@ -1,5 +1,6 @@
 """The benchmark: turns, pairs, intervals, goals; a page in step with what was measured."""
 
+import itertools
 import json
 import math
 import os
@@ -7,11 +8,13 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 import types
 
 import numpy as np
 import pytest
 import scipy.stats
+import torch
 from needs import needs
 
 from benchmarks import __main__ as bench
@@ -33,7 +36,7 @@ def test_ratios_and_differences_are_taken_round_by_round():
     assert numbers(found, Goal("b", 0, "a")) == [2, 3, 4]
     assert numbers(found, Goal("b", 0, "a", how="difference")) == [1, 4, 12]
     assert numbers(found, Goal("b", 0, how="value")) == [2, 6, 16]
-    with pytest.raises(ValueError, match="not 'sum'"):
+    with pytest.raises(ValueError, match="last two sizes, not 'sum'"):
         numbers(found, Goal("b", 0, "a", how="sum"))
 
 
@@ -43,6 +46,8 @@ def test_an_exponent_is_the_slope_of_the_logarithms():
     for n in sizes:
         found["contenders"][str(n)]["size"] = n
     assert numbers(found, Goal("exponent", 2, how="exponent")) == pytest.approx([2, 1.5])
+    found["contenders"]["8"]["runs"][0]["seconds"] *= 2
+    assert numbers(found, Goal("last", 2, how="last")) == pytest.approx([3, 1.5])
     costs = [1.0, 3.0, 2.0]
     assert slope([1, 2, 5], costs) == pytest.approx(
         np.polyfit(np.log([1, 2, 5]), np.log(costs), 1)[0]
@@ -127,17 +132,29 @@ def three(**missing):
     return [Contender(name, "m", "f", missing=missing.get(name, "")) for name in "abc"]
 
 
-def test_contenders_run_in_turns_and_each_round_starts_with_another(recorder):
-    found = race.race("three", three(), rounds=3, warm=1)
-    assert "".join(recorder.order) == "abc" + "abc" + "bca" + "cab"
+def test_contenders_run_in_turns_and_nobody_always_runs_after_the_same_other(recorder):
+    found = race.race("three", three(), rounds=20, warm=1)
+    rounds = ["".join(recorder.order[k : k + 3]) for k in range(0, 63, 3)]
+    assert rounds[0] == "abc" and {"".join(sorted(each)) for each in rounds} == {"abc"}
+    assert {a + b for a, b in itertools.pairwise(recorder.order)} >= {
+        *("ab", "ac", "ba", "bc", "ca", "cb")
+    }
     assert recorder.ended == ["a", "b", "c"]
     assert found["contenders"]["a"]["warm"] == [1.0]
-    assert [run["seconds"] for run in found["contenders"]["a"]["runs"]] == [4, 9, 11]
+    places = [3 * k + each.index("a") + 1.0 for k, each in enumerate(rounds[1:], 1)]
+    assert [run["seconds"] for run in found["contenders"]["a"]["runs"]] == places
+
+
+def test_of_short_runs_the_second_in_a_row_counts(recorder):
+    found = race.race("three", three(), rounds=2, warm=0, again=True)
+    assert all(a == b for a, b in zip(recorder.order[::2], recorder.order[1::2], strict=True))
+    counted = [run["seconds"] for each in found["contenders"].values() for run in each["runs"]]
+    assert sorted(counted) == [2, 4, 6, 8, 10, 12]
 
 
 def test_the_missing_are_noted_and_the_others_run(recorder):
     found = race.race("three", three(b="not on the registry"), rounds=1, warm=0)
-    assert "".join(recorder.order) == "ac"
+    assert sorted(recorder.order) == ["a", "c"]
     assert found["contenders"]["b"] == {"missing": "not on the registry"}
 
 
@@ -180,9 +197,11 @@ def test_every_goal_speaks_of_a_contender_and_every_contender_is_a_function(name
     names = [c.name for c in contenders]
     assert len(set(names)) == len(names) and each.goals
     for goal in each.goals:
-        assert goal.how == "exponent" or {goal.name, goal.reference} <= {*names, ""}
-        assert goal.how != "exponent" or all(c.size for c in contenders)
-        assert not goal.reference or goal.reference == names[0] or name == "worlds"
+        if goal.how in ("exponent", "last"):
+            assert all(c.size for c in contenders)
+        else:
+            assert {goal.name, goal.reference} <= {*names, ""}
+        assert not goal.reference or goal.reference == names[0] or name in ("worlds", "balance")
     for contender in contenders:
         path = bench.Path(race.ROOT, *contender.module.split(".")).with_suffix(".py")
         assert f"def {contender.function}(" in path.read_text(encoding="utf-8")
@@ -202,6 +221,21 @@ def test_a_peer_that_cannot_be_had_is_told_with_the_reason(monkeypatch, tmp_path
     contender = lineup.theirs("skorch", "skorch", "skorch_loop.skorch_loop")
     torch_pin = peers.pinned_torch()
     assert contender.missing == f"{torch_pin} could not be installed: ERROR: no such version"
+
+
+def test_an_environment_is_made_anew_when_its_pins_change(monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(peers, "FOLDER", tmp_path)
+    monkeypatch.setattr(peers.venv, "create", lambda folder, **k: made.append(folder.mkdir()))
+    done = types.SimpleNamespace(returncode=0, stderr="")
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: done)
+    for _ in range(2):
+        peers.python("skorch")
+    assert len(made) == 1
+    monkeypatch.setitem(peers.PINS, "skorch", ["torch", "skorch==0.0.1"])
+    monkeypatch.setattr(peers.venv, "create", lambda folder, **k: made.append(folder))
+    peers.python("skorch")
+    assert len(made) == 2
 
 
 def test_an_import_that_fails_is_the_reason():
@@ -280,7 +314,7 @@ def test_a_loop_learns(name, monkeypatch):
     X, y = training.pictures(512)
     X = (X - 0.5) / 0.5 if name == "per_sample" else X
     for _ in range(20):
-        run()
+        assert run() == {"steps": 2}
     assert training.LOSS(net(X), y).item() < math.log(10) - 0.1
 
 
@@ -290,6 +324,25 @@ def test_how_often_a_step_waits_is_counted():
 
     assert gpu.fit(device="cpu", rows=1024)()["waits"] == 1
     assert gpu.waits(lambda part: len(range(1024)[part]), 1024) == 0
+
+
+def test_balancing_ends_with_the_first_good_look_whose_time_does_not_count(monkeypatch):
+    from benchmarks.contenders import acting
+    from course_lib.studies import policy_gradient as study
+
+    looks = []
+
+    def fresh(policy, episodes, seed, device):
+        looks.append(seed)
+        time.sleep(2)
+        return torch.full((episodes,), 480.0)
+
+    monkeypatch.setattr(study, "fresh", fresh)
+    start = time.perf_counter()
+    found = acting.ppo("PPO, 16 worlds")()
+    assert (found["steps"], found["solved"], found["return"]) == (2048, True, 480)
+    assert len(set(looks)) == len(looks) == 2  # the look, and the thousand more
+    assert 0 < found["seconds"] < time.perf_counter() - start - 3.9
 
 
 def test_operators_agree_with_torch():
@@ -351,10 +404,12 @@ def test_unknown_races_are_refused_with_the_known_ones(monkeypatch, capsys):
     assert "no race is called loops; there are loop, lenet" in capsys.readouterr().err
 
 
-def test_a_race_that_fails_is_told_and_the_next_one_runs(monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize("error", [RuntimeError, BrokenPipeError, json.JSONDecodeError])
+def test_a_race_that_fails_is_told_and_the_next_one_runs(monkeypatch, capsys, tmp_path, error):
     def run(each, rounds):
         if each is plan.RACES["cache"]:
-            raise RuntimeError("a contender ended")
+            rest = ("", 0) if error is json.JSONDecodeError else ()
+            raise error("a contender ended", *rest)
         return measured(a=[1.0]) | {"goals": []}
 
     monkeypatch.setattr(bench, "run", run)
@@ -363,7 +418,7 @@ def test_a_race_that_fails_is_told_and_the_next_one_runs(monkeypatch, capsys, tm
     monkeypatch.setattr(peers, "installed", lambda: {"x": "1"})
     monkeypatch.setattr(sys, "argv", ["bench", "cache", "arrays", "loop"])
     bench.main()
-    assert "not measured, a contender ended" in capsys.readouterr().out
+    assert f"not measured, {error.__name__}: a contender ended" in capsys.readouterr().out
     stored = json.loads((tmp_path / "results.json").read_text())
     assert list(stored["races"]) == ["loop", "arrays"] and stored["peers"] == {"x": "1"}
 
@@ -398,10 +453,12 @@ def test_a_bound_is_shown_as_it_was_set(value, shown):
 def test_a_missed_goal_says_by_how_much():
     goal = verdict(measured(a=[1.0, 1.0], b=[1.5, 1.5]), Goal("b", 1.2, "a"))
     assert page.sentence(goal) == (
-        "- **missed by 25%**: b takes 1.50 of the time of a; wanted at most 1.2."
+        "- **missed by 25 %**: b takes 1.50 of the time of a; wanted at most 1.2."
     )
     goal = goal | {"low": 1.4, "high": 1.6}
     assert "b takes 1.50 of the time of a (95 %: 1.40 to 1.60);" in page.sentence(goal)
+    narrowly = verdict(measured(a=[1.0], b=[1.206]), Goal("b", 1.2, "a"))
+    assert page.sentence(narrowly).startswith("- **missed by 0.5 %**")
 
 
 def test_of_many_goals_the_worst_speaks():
@@ -409,6 +466,10 @@ def test_of_many_goals_the_worst_speaks():
     found["goals"] = [verdict(found, Goal(f"c{i}", 4, "a")) for i in range(1, 6)]
     (line,) = page.verdicts(found).splitlines()
     assert "c5 takes 5.00" in line and line.endswith("the worst of 5, of which 4 reach it.")
+    found["goals"] = [
+        verdict(found, Goal(f"c{i}", 2, how="value", at_least=True)) for i in range(1, 6)
+    ]
+    assert "c1: 1.00 s; wanted at least 2 s: the worst of 5" in page.verdicts(found)
 
 
 def test_a_ratio_reads_well():
@@ -420,10 +481,11 @@ def test_a_table_has_the_columns_that_its_race_fills():
     alone, beside = measured(a=[1.0, 2.0]), measured(a=[1.0, 2.0], b=[0.1, 0.2])
     alone["goals"] = [verdict(alone, Goal("a", 3, how="value"))]
     beside["goals"] = [verdict(beside, Goal("b", 1, "a"))]
-    beside["contenders"]["a"]["warm"] = beside["contenders"]["b"]["warm"] = [4.0]
+    for each in beside["contenders"].values():
+        each |= {"prepared": 1.0, "warm": [4.0]}
     assert page.runs_table(alone).rows[0] == ["", "median s", "spread"]
     assert page.runs_table(beside).rows[2] == [
-        "b", "150", "100 to 200", "0.100 (0.100 to 0.100)", "4,000"
+        "b", "150", "100 to 200", "0.100 (0.100 to 0.100)", "5.00"
     ]  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Grading one class by our grader and by otter-grader: CPU seconds a submission. On Linux.
 
 Both grade the same honest submissions (benchmarks/assignment.py), two at a time. Otter runs without
-Docker by its Python API, the cheapest of its ways: `otter run`, which loads otter anew for each
-submission, takes about 40 % more. None of otter's ways here has a sandbox; ours has one.
+Docker by its Python API, so that it is not loaded anew for each submission. It has no sandbox
+there; ours has one.
 """
 
 from __future__ import annotations

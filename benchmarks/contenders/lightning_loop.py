@@ -23,18 +23,18 @@ class Module(lightning.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=LR)
 
 
-def lightning_loop(rows: int = ROWS):
-    """A Trainer without logger, checkpoints and bar, which is its best."""
+def lightning_loop(rows: int = ROWS, barebones: bool = False):
+    """A Trainer without logger, checkpoints and bar; ``barebones``: Lightning's own least."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     data = torch.utils.data.TensorDataset(*pictures(rows))
     batches = torch.utils.data.DataLoader(data, BATCH, shuffle=True)
     module = Module()
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    switches = ("logger", "enable_progress_bar", "enable_checkpointing", "enable_model_summary")
+    quiet = {"barebones": True} if barebones else dict.fromkeys(switches, False)
 
-    def run() -> None:
-        trainer = lightning.Trainer(
-            accelerator="cpu", max_epochs=1, enable_model_summary=False, **quiet
-        )
+    def run() -> dict[str, int]:
+        trainer = lightning.Trainer(accelerator="cpu", max_epochs=1, **quiet)
         trainer.fit(module, batches)
+        return {"steps": trainer.global_step}
 
     return run

@@ -7,19 +7,21 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Inputs = list[Tensor]
 Run = Callable[[], dict[str, float] | None]
 
 
 def times(function: Callable[..., Tensor], inputs: Inputs, steps: int) -> Run:
-    """A run: so many forward and backward passes."""
+    """A run: so many forward passes, and backward from one and the same gradient of the result."""
     for tensor in inputs:
         tensor.requires_grad_()
+    (from_above,) = draw(function(*inputs).shape)
 
     def run() -> dict[str, float]:
         for _ in range(steps):
-            gradients = torch.autograd.grad((function(*inputs) ** 2).sum(), inputs)
+            gradients = torch.autograd.grad(function(*inputs), inputs, from_above)
         return {"gradients": sum(float(g.abs().sum()) for g in gradients)}
 
     return run
@@ -51,16 +53,24 @@ def heads(T: int, batch: int = 16) -> list[tuple[int, ...]]:
     return [(batch, 4, T, 32)] * 3
 
 
-def attention(T: int = 128, batch: int = 16, steps: int = 10):
-    """The book's scaled dot product."""
+def attention(T: int = 128, batch: int = 16, steps: int = 10, keep: bool = False):
+    """The book's scaled dot product; ``keep``: the C library hands no freed block back."""
     from course_lib.attention import attend
+    from course_lib.studies._fashion_mnist import keep_memory
 
+    if keep:
+        keep_memory()
     return times(lambda q, k, v: attend(q, k, v)[0], draw(*heads(T, batch)), steps)
 
 
 def torch_attention(T: int = 128, batch: int = 16, steps: int = 10):
-    """torch's fused kernel."""
-    return times(F.scaled_dot_product_attention, draw(*heads(T, batch)), steps)
+    """torch's fused kernel, and no other."""
+
+    def fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+            return F.scaled_dot_product_attention(q, k, v)
+
+    return times(fused, draw(*heads(T, batch)), steps)
 
 
 def _lstm(layer: nn.Module, steps: int, T: int) -> Run:

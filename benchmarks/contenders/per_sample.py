@@ -13,8 +13,8 @@ from benchmarks.contenders.training import BATCH, ROWS, over, pictures
 
 
 class PerSample(Dataset):
-    """Does for each item what torchvision does, which has no build for every torch: bytes to a
-    picture of Pillow's, that to a tensor from 0 to 1, that to one from -1 to 1."""
+    """Does for each item what torchvision does, whose build on the registry is for CUDA: bytes to
+    a picture of Pillow's, that to a tensor from 0 to 1, that to one from -1 to 1."""
 
     def __init__(self, rows: int) -> None:
         X, self.y = pictures(rows)

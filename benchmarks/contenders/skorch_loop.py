@@ -21,7 +21,8 @@ def skorch_loop(rows: int = ROWS):
         callbacks__print_log=None,
     ).initialize()
 
-    def run() -> None:
+    def run() -> dict[str, int]:
         net.partial_fit(X, y)
+        return {"steps": len(net.history[-1]["batches"])}
 
     return run

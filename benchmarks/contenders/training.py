@@ -56,20 +56,23 @@ def bare(net: str = "mlp", rows: int = ROWS, channels_last: bool = False, bf16: 
         X = X.to(memory_format=torch.channels_last)
     cast = torch.autocast("cpu", torch.bfloat16) if bf16 else None
 
-    def run() -> None:
-        for part in torch.randperm(len(X)).split(BATCH):
+    def run() -> dict[str, int]:
+        parts = torch.randperm(len(X)).split(BATCH)
+        for part in parts:
             step(model, opt, X[part], y[part], cast)
+        return {"steps": len(parts)}
 
     return run
 
 
-def over(batches: DataLoader, net: str) -> Callable[[], None]:
+def over(batches: DataLoader, net: str) -> Callable[[], dict[str, int]]:
     """A run over a loader's batches."""
     model, opt = learner(net)
 
-    def run() -> None:
-        for X, y in batches:
+    def run() -> dict[str, int]:
+        for steps, (X, y) in enumerate(batches, 1):  # noqa: B007
             step(model, opt, X, y)
+        return {"steps": steps}
 
     return run
 
@@ -80,7 +83,7 @@ def loader(net: str = "mlp", rows: int = ROWS):
 
 
 def fit(net: str = "mlp", rows: int = ROWS, channels_last: bool = False):
-    """The library's loop, its look at the data included; seconds of one epoch."""
+    """The library's loop, its look at the data included, without files and bar."""
     from course_lib.training import fit as train
 
     X, y = pictures(rows)
@@ -88,8 +91,9 @@ def fit(net: str = "mlp", rows: int = ROWS, channels_last: bool = False):
     if channels_last:
         model = model.to(memory_format=torch.channels_last)
 
-    def run() -> None:
-        train(model, LOSS, (X, y), epochs=1, batch_size=BATCH, lr=LR, device="cpu",
-              optimizer=torch.optim.SGD, progress=False)  # fmt: skip
+    def run() -> dict[str, int]:
+        history = train(model, LOSS, (X, y), epochs=1, batch_size=BATCH, lr=LR, device="cpu",
+                        optimizer=torch.optim.SGD, progress=False)  # fmt: skip
+        return {"steps": history.steps}
 
     return run

@@ -63,8 +63,8 @@ def strided(normalise: bool = True, channels: tuple[int, ...] = (1, 16, 32, 64))
 
 
 def keep_memory() -> None:
-    """Let the C library keep what is freed, for the next step: on Linux a third of a step goes into
-    handing large blocks back and getting them zeroed again. Elsewhere, do nothing."""
+    """Let the C library keep what is freed, for the next step: on Linux it takes time to hand large
+    blocks back and to get them zeroed again. Elsewhere, do nothing."""
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt
         mallopt(-1, 2**30)  # M_TRIM_THRESHOLD, bytes
