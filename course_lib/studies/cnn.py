@@ -632,7 +632,10 @@ EXPERIMENTS = {
         layers_run, [{"trained": t} for t in ("nothing", "everything", "all but layer 1")]
     ),
     "depth": Experiment(
-        depth_run, [{"blocks": k, "shortcut": s} for k in BLOCKS for s in (True, False)], seeds=5
+        depth_run,
+        [{"blocks": k, "shortcut": s} for k in BLOCKS for s in (True, False)],
+        seeds=5,
+        chaotic=True,
     ),
 }
 EXPERIMENTS |= _fashion_resnet.AT_SCALE | _fashion_tricks.AT_SCALE

@@ -479,5 +479,7 @@ EXPERIMENTS = {
     "search": Experiment(
         search_run, [{"method": m} for m in ("grid", "random", "halving")], seeds=20
     ),
-    "clipping": Experiment(clipping_run, [{"limit": c} for c in (1.0, 1e300)], seeds=20),
+    "clipping": Experiment(
+        clipping_run, [{"limit": c} for c in (1.0, 1e300)], seeds=20, chaotic=True
+    ),
 }

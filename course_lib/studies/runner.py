@@ -43,6 +43,7 @@ class Experiment:
     seeds: int = 10
     times: Sequence[str] = ()  # results in seconds, and their ratios: not the same a second time
     at_scale: bool = False  # takes real data and minutes a run: no test measures it again
+    chaotic: bool = False  # magnifies rounding: another processor gets other numbers
 
     def hash(self) -> str:
         """A hash of the code of ``run`` and of all the library's code that it can reach.
