@@ -130,6 +130,9 @@ def what(goal: Measured) -> str:
     unit = UNITS.get(goal["key"], "")
     unit = f" {unit}" if unit else ""
     three = goal["median"], goal["low"], goal["high"]
+    less = goal["how"] == "difference" and three[0] < 0
+    if less:
+        three = -goal["median"], -goal["high"], -goal["low"]
     number, ends = digits(three[0]), f"{digits(three[1])} to {digits(three[2])}"
     if goal["how"] == "ratio":
         number, ends = ratios(*three)
@@ -141,7 +144,8 @@ def what(goal: Measured) -> str:
         other = f"the {thing(goal['key'])} of {goal['reference']}"
         return f"{goal['name']} takes {number} of {other}{spread}"
     if goal["how"] == "difference":
-        return f"{goal['name']} has {number}{unit} more than {goal['reference']}{spread}"
+        word = "less" if less else "more"
+        return f"{goal['name']} has {number}{unit} {word} than {goal['reference']}{spread}"
     return f"{goal['name']}: {number}{unit}{spread}"
 
 

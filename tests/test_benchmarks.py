@@ -457,6 +457,8 @@ def test_a_missed_goal_says_by_how_much():
     )
     goal = goal | {"low": 1.4, "high": 1.6}
     assert "b takes 1.50 of the time of a (95 %: 1.40 to 1.60);" in page.sentence(goal)
+    lower = verdict(measured(a=[3.0, 3.0], b=[1.5, 1.0]), Goal("b", 0, "a", how="difference"))
+    assert "b has 1.75 s less than a (95 %: -1.43 to 4.93)" in page.sentence(lower)
     narrowly = verdict(measured(a=[1.0], b=[1.206]), Goal("b", 1.2, "a"))
     assert page.sentence(narrowly).startswith("- **missed by 0.5 %**")
 
