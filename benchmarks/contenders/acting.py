@@ -13,21 +13,25 @@ def actions(*shape: int) -> torch.Tensor:
     return torch.randint(2, shape, generator=torch.Generator().manual_seed(0))
 
 
+def pushing(env, pushes):
+    """A run: a step of all environments for each row of pushes."""
+
+    def run() -> dict[str, float]:
+        start = time.perf_counter()
+        for push in pushes:
+            env.step(push)
+        return per_step(start, pushes.shape[0] * pushes.shape[1])
+
+    return run
+
+
 def tensors(count: int, steps: int, plain: bool = False):
     """The book's batched CartPole; ``plain``: as Gymnasium computes, in 64 bits on one thread."""
     from course_lib.policy_gradient import CartPole
 
     torch.set_num_threads(1 if plain else torch.get_num_threads())
     env = CartPole(count, device="cpu", dtype=torch.float64 if plain else torch.float32)
-    pushes = actions(steps, count)
-
-    def run() -> dict[str, float]:
-        start = time.perf_counter()
-        for push in pushes:
-            env.step(push)
-        return per_step(start, count * steps)
-
-    return run
+    return pushing(env, actions(steps, count))
 
 
 def per_step(start: float, steps: int) -> dict[str, float]:
@@ -60,15 +64,7 @@ def vector(count: int, steps: int):
 
     env = gymnasium.make_vec("CartPole-v1", num_envs=count, vectorization_mode="vector_entry_point")
     env.reset(seed=0)
-    pushes = actions(steps, count).numpy()
-
-    def run() -> dict[str, float]:
-        start = time.perf_counter()
-        for push in pushes:
-            env.step(push)
-        return per_step(start, count * steps)
-
-    return run
+    return pushing(env, actions(steps, count).numpy())
 
 
 def ppo(rival: str):
