@@ -70,7 +70,7 @@ lint: $(READY)
 
 test: $(READY) lint book ## lint, build, unit tests, page tests, and every notebook against its outputs
 	$(BIN)/python $(PYTEST) --doctest-modules course_lib tests --ignore tests/test_pages.py
-	$(BIN)/python -m pytest tests/test_pages.py # in one process, which prints the table of the pages
+	$(BIN)/python $(PYTEST) tests/test_pages.py
 	$(BIN)/python $(NBVAL) --nbval --nbval-current-env book solutions
 
 chapter: $(READY) lint ## test one chapter, without the pages: make chapter name=02_neuron

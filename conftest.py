@@ -29,13 +29,29 @@ def pytest_unconfigure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """What runs in one process with `--dist loadgroup`: a file, or what it asks of one chapter.
+    """What runs in one process with `--dist loadgroup`: a file, or a part of a long one.
 
-    The exercises' tests, the longest file, are a group a chapter. (Notebooks go by `loadfile`.)
+    The exercises are a group a chapter, the pages one for light or dark, desk or phone.
+    (Notebooks go by `loadfile`.)
     """
     if not config.pluginmanager.hasplugin("xdist"):
         return
     for item in items:
-        asked = getattr(item, "callspec", None) and item.callspec.params.get("chapter")
+        asked = item.callspec.params if hasattr(item, "callspec") else {}
+        part = [str(asked[name]) for name in ("chapter", "theme", "width") if name in asked]
         file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(f"{file} {asked}" if asked else file))
+        item.add_marker(pytest.mark.xdist_group(" ".join([file, *part])))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the rows that tests recorded as their property "row", in whichever process they ran."""
+    reports = [report for said in terminalreporter.stats.values() for report in said]
+    calls = [report for report in reports if getattr(report, "when", None) == "call"]
+    rows = [value for call in calls for name, value in call.user_properties if name == "row"]
+    if not rows:
+        return
+    lines = [list(rows[0]), *sorted([str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        terminalreporter.write_line("  ".join(cells).rstrip())

@@ -61,23 +61,6 @@ def browser(built):
         yield started
 
 
-@pytest.fixture(scope="session")
-def table(request):
-    """Rows of what was done; printed when the last test is over."""
-    rows = []
-    yield rows
-    terminal = request.config.pluginmanager.getplugin("terminalreporter")
-    if not rows or not terminal:
-        return
-    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        terminal.write_line("")
-        for line in lines:
-            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            terminal.write_line("  ".join(cells))
-
-
 # --- in the browser ----------------------------------------------------------------------------
 
 # Move every control of the page to its ends and back; open what opens.
@@ -192,7 +175,7 @@ def check_frames(blank, shots: list[tuple]) -> None:
 
 @pytest.mark.parametrize("page_name", SHOWN or ["no build"])
 @pytest.mark.parametrize(("theme", "width"), MODES)
-def test_page(browser, server, table, page_name, theme, width):
+def test_page(browser, server, record_property, page_name, theme, width):
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
     )
@@ -224,7 +207,7 @@ def test_page(browser, server, table, page_name, theme, width):
     finally:
         context.close()
     elsewhere = [u for u in requests if not u.startswith((server, "data:", "blob:", "about:"))]
-    table.append({
+    record_property("row", {
         "page": page_name, "mode": f"{theme} {width}", "requests": len(requests),
         "elsewhere": len(elsewhere), "errors": len(errors) + len(bad), "explorers": len(moved),
         "frames": sum(map(len, moved)), "quiz answers": questions, "faint texts": len(faint),

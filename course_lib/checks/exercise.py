@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -326,7 +327,7 @@ class Exercise:
         if seen.error:
             return seen.error
         if seen.changed:
-            names = " and ".join(f"`{self._names()[i]}`" for i in seen.changed)
+            names = " and ".join(f"`{self._names[i]}`" for i in seen.changed)
             what = "argument" if len(seen.changed) == 1 else "arguments"
             return f"changed its {what} {names} in place; work on a copy"
         if test.judge:
@@ -337,14 +338,15 @@ class Exercise:
         expected = observed(test, args, outcome_of(self.reference, test.probe, args)).value
         return difference(seen.value, expected, test.rtol, test.atol)
 
+    @cached_property
     def _names(self) -> list[str]:
         return list(inspect.signature(self.reference).parameters)
 
     def _describe(self, test: Test, args: tuple) -> str:
         if test.probe in PROGRAMS:
             return args[1]  # lines to copy into a cell
-        named = zip(self._names(), args, strict=False)
-        return ", ".join(f"{name} = {show(plain(value))}" for name, value in named)
+        named = zip(self._names, args, strict=False)
+        return ", ".join(f"{name} = {show(value)}" for name, value in named)
 
     def _name_mistake(self, cases: list[list[tuple]], seen: list[list[Outcome]]) -> Mistake | None:
         calls = [

@@ -107,9 +107,14 @@ def _number_difference(came: Any, expected: Any, rtol: float, atol: float) -> st
     except OverflowError:  # an integer beyond the range of floats
         equal = isinstance(came, int) and isinstance(expected, int) and came == expected
         return None if equal else f"returned {show(came)}, expected {show(expected)}"
-    if a == b or abs(a - b) <= atol + rtol * abs(b) < math.inf or (a != a and b != b):
+    if _near(a, b, rtol, atol):
         return None
     return "returned {}, expected {}".format(*_told_apart(came, expected))
+
+
+def _near(a: float, b: float, rtol: float, atol: float) -> bool:
+    """As torch.isclose with equal_nan, which takes a hundred times as long for a number."""
+    return a == b or abs(a - b) <= atol + rtol * abs(b) < math.inf or (a != a and b != b)
 
 
 def _tensor_difference(came: Any, expected: Tensor, rtol: float, atol: float) -> str | None:
@@ -117,12 +122,15 @@ def _tensor_difference(came: Any, expected: Tensor, rtol: float, atol: float) ->
         return f"returned {_kind(came)}, expected {_kind(expected)}"
     if came.shape != expected.shape:
         return f"returned shape {_shape(came)}, expected {_shape(expected)}"
+    if came.numel() <= 8:
+        pairs = zip(came.flatten().tolist(), expected.flatten().tolist(), strict=True)
+        if all(_near(a, b, rtol, atol) for a, b in pairs):
+            return None
+        return "returned {}, expected {}".format(*_told_apart(came, expected))
     a, b = came.to(torch.float64), expected.to(torch.float64)
     wrong = ~torch.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
     if not wrong.any():
         return None
-    if came.numel() <= 8:
-        return "returned {}, expected {}".format(*_told_apart(came, expected))
     at = tuple(wrong.nonzero()[0].tolist())
     here, there = _told_apart(a[at], b[at])
     return (
