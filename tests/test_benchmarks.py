@@ -20,6 +20,8 @@ from needs import needs
 from benchmarks import __main__ as bench
 from benchmarks import lineup, page, peers, plan, race
 from benchmarks.race import Contender, Goal, interval, numbers, slope, verdict
+from course_lib import autograd
+from course_lib.source import source
 
 
 def measured(**seconds):
@@ -537,3 +539,13 @@ def test_what_is_stored_is_what_the_plan_holds_it_against():
         goals = [verdict(found, goal) for goal in plan.RACES[name].goals]
         assert json.loads(json.dumps(goals)) == found["goals"]
         assert {len(runs) for runs in page.ran(found).values()} == {plan.RACES[name].rounds}
+
+
+def test_the_engine_has_as_many_lines_as_the_page_says():
+    def lines(*objects):
+        return sum(bool(line.strip()) for line in source(*objects).code.splitlines())
+
+    engine = lines(autograd.Tape, autograd.Value)
+    operations = lines(*autograd.RULES.values(), autograd._Arithmetic)
+    told = f"the class are {engine} lines; the ten operations and the operators that call them"
+    assert f"{told} are {operations} more" in page.PROSE.read_text(encoding="utf-8")

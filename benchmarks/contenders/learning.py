@@ -26,6 +26,7 @@ def textbook():
     from course_lib.studies import _fashion_mnist as clothes
     from course_lib.studies._fashion_tricks import right
 
+    clothes.keep_memory()
     train, test = clothes.pictures("cpu")
     seeds = itertools.count()
 
