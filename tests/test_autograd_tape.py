@@ -82,6 +82,17 @@ def test_a_kept_graph_goes_on_and_its_gradients_start_anew():
     assert (a.grad, b.grad, y.grad) == (18 + 18, 3, 1)
 
 
+def test_a_kept_walk_that_was_left_early_starts_anew():
+    a = Value(3.0)
+    b = a * a
+    y = b * 2
+    next(steps := y.steps(keep=True))
+    steps.close()
+    assert (a.grad, b.grad) == (0, 2) and not y.spent
+    y.backward(keep=True)
+    assert (a.grad, b.grad) == (12, 2) and tape.nodes == [b, y]
+
+
 def test_an_error_on_the_way_spends_the_whole_tape():
     a = Value(2.0)
     old = a * 3

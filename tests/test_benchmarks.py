@@ -368,6 +368,27 @@ def test_whole_trainings_judge_what_they_trained(monkeypatch):
     assert first["nats"] < math.log(65) + 0.1 and first["nats"] != second["nats"]
 
 
+def test_clothes_are_learned_and_judged_by_other_pictures(monkeypatch):
+    """Stripes, standing or lying: a recipe tells all of them, LeNet is as slow as it is shown."""
+    from benchmarks.contenders import learning
+    from course_lib.studies import _fashion_mnist as clothes
+
+    def stripes(seed: int):
+        torch.manual_seed(seed)
+        y = torch.randint(2, (1024,))
+        rows = (torch.arange(28) % 4 < 2).float()
+        patterns = torch.stack([rows[:, None].expand(28, 28), rows.expand(28, 28)])
+        return (patterns[y] + 0.1 * torch.randn(1024, 28, 28))[:, None], y
+
+    monkeypatch.setattr(clothes, "pictures", lambda device: (stripes(0), stripes(1)))
+    found = {
+        name: run()
+        for name, run in (("ours", learning.recipe(92)), ("theirs", learning.textbook()))
+    }
+    assert found["ours"]["accuracy"] > 99 and found["theirs"]["accuracy"] < 90
+    assert all(each["seconds"] > 0 for each in found.values())
+
+
 STUB = """
 import torch
 

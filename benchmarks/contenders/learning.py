@@ -65,8 +65,7 @@ def gpt(recipe: str, **settings):
     from course_lib.studies._fashion_mnist import keep_memory
     from course_lib.studies._shakespeare import parts
 
-    if recipe == "course":
-        keep_memory()
+    keep_memory()
     learned, judging, symbols = parts(False, "cpu")
     train = _nanogpt.reference if recipe == "reference" else _nanogpt.course
     return characters(lambda seed: train(symbols, learned, seed, **settings), judging)
@@ -117,9 +116,11 @@ class Logits(torch.nn.Module):
 
 def nanogpt(folder: str, steps: int = 2000):
     """nanoGPT's own model and optimizer by the settings that its README gives for a CPU."""
+    from course_lib.studies._fashion_mnist import keep_memory
     from course_lib.studies._nanogpt import warm_cosine
     from course_lib.studies._shakespeare import parts
 
+    keep_memory()
     sys.path.insert(0, folder)
     from model import GPT, GPTConfig  # nanoGPT's
 
