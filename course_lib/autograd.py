@@ -171,7 +171,6 @@ class Tape:
 
     def __init__(self) -> None:
         self.nodes: list[Value | Array] = []
-        self.walked = 0  # so many of them have gradients of an earlier walk
         self.on = True
 
     def walk(self, root: Value | Array, seed: Any, keep: bool) -> Iterator[Value | Array]:
@@ -188,21 +187,20 @@ class Tape:
             RuntimeError: when nothing leads to the root, or it is no longer on the tape.
         """
         _check_on_tape(root)
-        for node in self.nodes[: self.walked]:
+        for node in self.nodes:
             node.grad = node.nothing  # leaves are not on the tape: theirs accumulate
         root.grad = seed
-        rest = reversed(self.nodes)
-        self.walked = len(self.nodes) if keep else 0
+        nodes = self.nodes
         if not keep:
             self.nodes = []
         try:
-            for node in rest:
-                node.spent = not keep
+            for node in reversed(nodes):
                 node._hand_on()
                 yield node
         finally:
-            for node in rest:  # where it was stopped
-                node.spent = not keep
+            if not keep:
+                for node in nodes:
+                    node.spent = True
 
 
 tape = Tape()
@@ -284,16 +282,12 @@ class Value(_Arithmetic):
     def _apply(self, op: str, a: Any, b: Any = _ABSENT) -> Value:
         out = Value.__new__(Value)
         out.grad, out.op, out.spent = 0.0, op, False
-        if not isinstance(a, Value):
-            a = Value(a)
-        out.a = a
+        out.a = a = a if isinstance(a, Value) else Value(a)
         if b is _ABSENT:
             out.b = None
             out.data, out.by_a = RULES[op](a.data)
         else:
-            if not isinstance(b, Value):
-                b = Value(b)
-            out.b = b
+            out.b = b = b if isinstance(b, Value) else Value(b)
             out.data, out.by_a, out.by_b = RULES[op](a.data, b.data)
         if tape.on:
             tape.nodes.append(out)
@@ -306,12 +300,10 @@ class Value(_Arithmetic):
         if not g:
             return  # nothing depends on it, or with slope 0: then 0 · inf counts as 0
         a, b = self.a, self.b
-        if a.spent:
-            _check_on_tape(a, f"an input of {self.op}")
+        if a.spent or (b is not None and b.spent):
+            _check_on_tape(a if a.spent else b, f"an input of {self.op}")
         a.grad += g * self.by_a
         if b is not None:
-            if b.spent:
-                _check_on_tape(b, f"an input of {self.op}")
             b.grad += g * self.by_b
 
     @property
