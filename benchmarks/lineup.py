@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks import peers
 from benchmarks.contenders.learning import nanogpt_folder
 from benchmarks.race import ROOT, Contender
+from course_lib.studies._nanogpt import FEWEST, LONG
 
 HERE = "benchmarks.contenders"
 CHAPTERS = sorted(p.stem for p in Path(ROOT, "book").glob("[0-9][0-9]_*.md"))
@@ -93,11 +94,10 @@ def letters() -> list[Contender]:
         itself = ours(own, "learning.nanogpt", folder=str(nanogpt_folder()))
     except peers.NotHere as why:
         itself = Contender(own, f"{HERE}.learning", "nanogpt", missing=str(why))
-    course = {"recipe": "course", "lr": 0.005}
     return [
         ours("nanoGPT's settings", "learning.gpt", recipe="reference"),
-        ours("the course's, 220 steps", "learning.gpt", **course, steps=220),
-        ours("the course's, 1,300 steps", "learning.gpt", **course, steps=1300),
+        ours("the course's, 190 steps", "learning.gpt", **FEWEST),
+        ours("the course's, 940 steps", "learning.gpt", **LONG | {"steps": 940}),
         itself,
     ]
 

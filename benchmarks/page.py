@@ -309,7 +309,7 @@ def conditions(measured: Measured) -> str:
 def plain(measured: Measured) -> str:
     """A race for the terminal."""
     lines = [f"\n{measured['title']}: {conditions(measured).strip('*')}", str(runs_table(measured))]
-    return "\n".join([*lines, verdicts(measured)])
+    return "\n".join(filter(None, [*lines, verdicts(measured), absent(measured)]))
 
 
 def environment(results: Measured) -> str:

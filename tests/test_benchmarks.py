@@ -446,16 +446,26 @@ def test_a_race_that_fails_is_told_and_the_next_one_runs(monkeypatch, capsys, tm
     assert list(stored["races"]) == ["loop", "arrays"] and stored["peers"] == {"x": "1"}
 
 
-def test_a_look_writes_nothing(monkeypatch, tmp_path):
+def test_a_look_writes_nothing(monkeypatch, tmp_path, capsys):
     rounds = []
-    monkeypatch.setattr(
-        bench, "run", lambda each, n: rounds.append(n) or measured(a=[1.0]) | {"goals": []}
-    )
+    one = measured(a=[1.0]) | {"goals": []}
+    one["contenders"]["b"] = {"missing": "left out of a look"}
+    monkeypatch.setattr(bench, "run", lambda each, n: rounds.append(n) or one)
     monkeypatch.setattr(bench, "RESULTS", tmp_path / "results.json")
     monkeypatch.setattr(sys, "argv", ["bench", "--quick"])
     bench.main()
+    assert "Not run: b; left out of a look." in capsys.readouterr().out
     assert rounds and set(rounds) == {each.quick for each in plan.RACES.values() if each.quick}
     assert not list(tmp_path.iterdir())
+
+
+def test_a_look_leaves_the_slow_contenders_out():
+    for each in plan.RACES.values():
+        if each.slow:
+            left = [c.name for c in bench.look(each).contenders() if c.missing.startswith("left")]
+            assert left == list(each.slow)
+            assert not {g.name for g in each.goals} & set(left)
+    assert plan.RACES["loop"].slow
 
 
 @pytest.mark.parametrize(

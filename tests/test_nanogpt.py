@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from course_lib.studies import _nanogpt as study
+from course_lib.studies.runner import results
 
 TOKENS = torch.tensor([0, 1, 2, 3, 4] * 200)
 
@@ -42,3 +43,17 @@ def test_each_part_can_be_left_out(without):
     model = study.course(5, TOKENS, 0, steps=2, lr=5e-3, without=without)
     loss = study.judge(model, TOKENS, 64)
     assert 0 < loss < 3 * math.log(5)
+
+
+def test_the_text_held_out_chose_the_fewest_steps():
+    """The fewest whose mean beats the reference; of two step sizes the best."""
+    rows = results("14_transformer", "gpt_fewest")
+
+    def mean(case):
+        found = [r["nats"] for r in rows if (case | {"choosing": True}).items() <= r.items()]
+        assert len(found) == 3
+        return sum(found) / 3
+
+    tried = [study.SHORT | {"steps": n, "lr": lr} for n in study.FEWER for lr in (0.005, 0.007)]
+    better = [case for case in tried if mean(case) < mean({"recipe": "reference"})]
+    assert min(better, key=lambda case: (case["steps"], mean(case))) == study.FEWEST

@@ -54,7 +54,8 @@ def recipe(target: int):
     seeds = itertools.count()
 
     def learn(seed: int) -> torch.nn.Module:
-        return tricks.learn(train, seed, **tricks.TARGETS[target])[0]
+        model = tricks.learn(train, seed, **tricks.TARGETS[target])[0]
+        return tricks.BothWays(model) if target in tricks.BOTH_WAYS else model
 
     return lambda: timed(next(seeds), learn, lambda model: tricks.right(model, test))
 

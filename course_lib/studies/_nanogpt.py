@@ -118,6 +118,8 @@ TRIED = {  # step sizes
     "nothing": (0.0025, 0.005, 0.01, 0.02),
     "Muon": (0.0008, 0.0015, 0.003, 0.006, 0.012),
 }
+FEWER = (160, 175, 190)  # steps, beside the reference on text held out
+FEWEST = SHORT | {"steps": 190, "lr": 0.007}  # of these, whose mean is below the reference's there
 AT_SCALE = {
     "gpt_choosing": Experiment(
         gpt_run,
@@ -127,6 +129,18 @@ AT_SCALE = {
             for lr in rates
         ],
         seeds=1,
+        times=["cpu_seconds"],
+        at_scale=True,
+    ),
+    "gpt_fewest": Experiment(
+        gpt_run,
+        [{"recipe": "reference", "choosing": True}]
+        + [
+            SHORT | {"steps": steps, "lr": lr, "choosing": True}
+            for steps in FEWER
+            for lr in (0.005, 0.007)
+        ],
+        seeds=3,
         times=["cpu_seconds"],
         at_scale=True,
     ),
