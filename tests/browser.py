@@ -1,8 +1,10 @@
 """A browser for tests, and what they ask of a page in it."""
 
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Timer
 
+import psutil
 import pytest
 from needs import needs
 
@@ -10,18 +12,52 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
 FLAGS += ["--disable-sync", "--no-first-run", "--force-color-profile=srgb"]
+PATIENCE = 240  # seconds after which the browser of a test counts as hung; the slowest takes 20
 MODES = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
 
 
 @contextmanager
 def chromium():
-    """A Chromium that makes no requests of its own; skips where there is none."""
+    """A function that gives a Chromium that makes no requests of its own; skips where none is.
+
+    It is the same one at each call, until it dies: then a new one is started.
+    """
     playwright = pytest.importorskip("playwright.sync_api")
     needs("browser", bool(CHROMIUM), "there is no Chromium: install the package `chromium`")
     with playwright.sync_playwright() as p:
-        started = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
+        started = []
+
+        def running():
+            if not (started and started[-1].is_connected()):
+                started.append(p.chromium.launch(executable_path=CHROMIUM, args=FLAGS))
+            return started[-1]
+
+        yield running
+        for browser in started:
+            browser.close()
+
+
+@contextmanager
+def patience(seconds=PATIENCE):
+    """End the browsers of this process if the block takes longer: what waits for one then raises.
+
+    On a starved machine Chromium may stop drawing for good: no animation frame comes any more,
+    and Playwright waits without a limit for a script that waits for one.
+    """
+    timer = Timer(seconds, end_browsers)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def end_browsers():
+    """End every Chromium that this process started."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "chrom" in child.name():
+                child.kill()
 
 
 # Effective ground of an element: the first opaque background on the way up.

@@ -123,7 +123,7 @@ def evaluations(monkeypatch):
     To name a mistake, all others are tried on the same calls: without a memory, a list of mistakes
     takes the square of its length. Inputs of plain numbers may come again with another seed.
     """
-    numbers_kept, tensors_kept = {}, {}
+    numbers_kept, tensors_kept, seen = {}, {}, {}
 
     def outcome(answer, probe, args):
         if any(isinstance(a, torch.Tensor) for a in args):
@@ -134,13 +134,21 @@ def evaluations(monkeypatch):
             kept[key] = probes.outcome_of(answer, probe, args)
         return kept[key]
 
+    def observation(test, args, outcome):
+        key = id(test), id(args), id(outcome)
+        if key not in seen:
+            seen[key] = outcome, observed(test, args, outcome)
+        return seen[key][1]
+
     def evaluations(exercise, answers, seed):
         tensors_kept.clear()  # their ids hold while their cases do
+        seen.clear()
         with exercise_module.alike_everywhere():
             cases = exercise.cases(seed)
             return [exercise.judge(cases, exercise.run(answer, cases)) for answer in answers]
 
     monkeypatch.setattr(exercise_module, "outcome_of", outcome)
+    monkeypatch.setattr(exercise_module, "observed", observation)
     return evaluations
 
 

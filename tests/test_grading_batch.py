@@ -24,6 +24,11 @@ CHAIN = "def chain(paths):\n    import math\n    return float(sum(math.prod(p) f
 WRONG = "def chain(paths):\n    return float(sum(map(sum, paths)))\n"
 
 
+def heed_interrupts():
+    """A shell has its background jobs ignore them, and what these start inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Three submissions; two are alike."""
@@ -273,7 +278,9 @@ class TestGraded:
             (folder / f"slow{i:02d}.py").write_text("import time\ntime.sleep(0.8)\n" + CHAIN)
         out = folder.parent / "out"
         command = [sys.executable, "-m", "course_lib.grading", "grade", "autograd", folder, out]
-        first = subprocess.Popen([*command, "-j", "1"], stderr=subprocess.PIPE, text=True)
+        first = subprocess.Popen(
+            [*command, "-j", "1"], stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+        )
         try:
             while len(list(out.glob("learners/*/results.json"))) < 4:
                 assert first.poll() is None

@@ -16,6 +16,7 @@ from course_lib.grading.records import Grade, NotGraded
 needs_sandbox()
 
 SEED = 4711
+BUSY = 60  # seconds that a busy machine may add
 POINTS = {exercise.name: exercise.points for exercise in EXERCISES}
 RIGHT_CHAIN = "def chain(paths):\n    import math\n    return sum(math.prod(p) for p in paths)\n"
 RIGHT_SLOPES = (
@@ -27,8 +28,8 @@ RIGHT_SLOPES = (
 
 
 def graded(content, file="ada.py", chapter="autograd", **settings):
-    """The grade of a submission, with two seconds for a cell."""
-    return grade(Job(chapter, file, content, SEED, **{"seconds": 2.0, **settings}))
+    """The grade of a submission."""
+    return grade(Job(chapter, file, content, SEED, **settings))
 
 
 def points(result):
@@ -167,35 +168,35 @@ def test_trouble_in_an_answer_costs_its_exercise_only(trouble):
 
 def test_a_loop_for_some_inputs_keeps_what_was_paid_before():
     source = RIGHT_CHAIN.replace("return", "while () in paths: pass\n    return")
-    result = of(graded(script(source), seconds=1), "chain")
+    result = of(graded(script(source), seconds=3), "chain")
     assert 0 < result.points < result.possible
     failed = [line.message for line in result.lines if line.status == "FAIL"]
     said, _, given = failed[0].partition("\n")
-    assert said == "was stopped after the 1 s that a cell or an exercise may take"
+    assert said == "was stopped after the 3 s that a cell or an exercise may take"
     assert given == "for paths = ((),)"  # the very input that it loops on
 
 
 def test_every_answer_loops_and_the_grade_still_comes():
     cells = [f"def {e.name}(*args):\n    while True: pass" for e in EXERCISES]
-    result = graded(script(*cells, RIGHT_SLOPES), seconds=0.5)
+    result = graded(script(*cells, RIGHT_SLOPES), seconds=1.5)
     assert points(result) == dict.fromkeys(POINTS, 0) | {"local_slopes": POINTS["local_slopes"]}
-    assert result.seconds < 12
+    assert result.seconds < process.MANY * 1.5 + BUSY
 
 
 def test_a_hundred_cells_that_loop_are_given_up_after_the_time_of_a_dozen():
-    result = graded(script(*["while True: pass"] * 100, RIGHT_CHAIN), seconds=0.2)
+    result = graded(script(*["while True: pass"] * 100, RIGHT_CHAIN), seconds=0.5)
     assert result.points == 0
     assert of(result, "chain").not_done == (
-        "not defined: code cell 101 failed (was left out: the cells above it took 1.2 s and more)"
+        "not defined: code cell 101 failed (was left out: the cells above it took 3 s and more)"
     )
-    assert result.seconds < 10
+    assert result.seconds < process.MANY * 0.5 + BUSY
 
 
 def test_long_experiments_below_the_answers_cost_nothing():
-    cells = [*solution_cells("autograd"), *["import time\ntime.sleep(0.9)"] * 16]
-    result = graded(notebook(cells), "ada.ipynb", seconds=1)
+    cells = [*solution_cells("autograd"), *["import time\ntime.sleep(1)"] * 20]
+    result = graded(notebook(cells), "ada.ipynb", seconds=3)
     others_full(result)
-    assert "was left out: the cells above it took 6 s and more" in result.cells[-1]
+    assert "was left out: the cells above it took 18 s and more" in result.cells[-1]
 
 
 def test_an_import_that_fails_costs_itself_alone():

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import numpy as np
 import pytest
-from browser import FAINT, MODES, chromium
+from browser import FAINT, MODES
 from bs4 import BeautifulSoup
 from graded_class import NOT_GRADED, SEED, a_class, exercises, graded, one
 
@@ -479,12 +479,6 @@ def test_the_templates_come_with_the_package():
 
 
 # --- in a browser ------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.mark.parametrize(("theme", "width"), MODES)

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
-from browser import FAINT, GROUND, MODES, chromium
+from browser import FAINT, GROUND, MODES, patience
 from bs4 import BeautifulSoup
 from needs import needs
 from PIL import Image
@@ -53,13 +53,6 @@ def server(built):
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_address[1]}"
         httpd.shutdown()
-
-
-@pytest.fixture(scope="session")
-def browser(built):
-    """One Chromium for all tests."""
-    with chromium() as started:
-        yield started
 
 
 # --- in the browser ----------------------------------------------------------------------------
@@ -243,7 +236,7 @@ def check_quizzes(page) -> int:
 def test_search_finds_a_word(browser, server):
     page = browser.new_page()
     page.goto(f"{server}/search.html?q=sigmoid")
-    page.wait_for_selector("#search-results li a", timeout=10_000)
+    page.wait_for_selector("#search-results li a", timeout=60_000)
     found = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
     page.close()
     assert any("neuron" in address for address in found), found
@@ -253,7 +246,7 @@ def test_an_excerpt_holds_each_formula_once_and_as_text(browser, server):
     """KaTeX writes a formula three times into a page: as MathML, as TeX and as boxes."""
     page = browser.new_page()
     page.goto(f"{server}/search.html?q=bias")
-    page.wait_for_selector("#search-results .context", timeout=10_000)
+    page.wait_for_selector("#search-results .context", timeout=60_000)
     page.wait_for_timeout(500)
     excerpts = page.locator("#search-results .context").all_inner_texts()
     text = page.evaluate("""async () => {
@@ -297,7 +290,7 @@ def test_search_dialog_leads_to_the_search_page(browser, server):
     page.locator("#pst-search-dialog input[name=q]").fill("sigmoid")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search.html?q=sigmoid")
-    page.wait_for_selector("#search-results li a", timeout=10_000)
+    page.wait_for_selector("#search-results li a", timeout=60_000)
     page.close()
 
 
@@ -319,6 +312,16 @@ def test_paper_is_light(browser, server):
         dispatchEvent(new Event(name)); return document.documentElement.dataset.theme; })""")
     page.close()
     assert themes == ["light", "dark"]
+
+
+@pytest.mark.parametrize("hung", ["() => new Promise(() => {})", "() => { for (;;); }"])
+def test_a_browser_that_hangs_is_ended_and_another_takes_its_place(chromiums, hung):
+    page = chromiums().new_page()
+    with patience(1), pytest.raises(Exception, match="has been closed"):
+        page.evaluate(hung)
+    page = chromiums().new_page()
+    assert page.evaluate("1 + 1") == 2
+    page.close()
 
 
 # --- without a browser -------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from browser import FAINT, chromium
+from browser import FAINT
 from torch import nn
 
 from course_lib import q_learning
@@ -427,12 +427,6 @@ def test_the_modules_are_in_the_wheel():
 
 
 # ---- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -343,6 +343,7 @@ def test_no_myst_is_left_in_this_book(tmp_path, monkeypatch):
 # Older pips read no `name @ git+file://` (`git+https://` they do): the test takes a new one.
 READER = ["pip", "torch", "numpy", "matplotlib", "ipywidgets", "ipython", "ipykernel"]
 READER += ["nbclient", "nbformat"]
+QUICKLY = ["-qU", "--disable-pip-version-check", "--no-compile"]  # what runs is compiled then
 RUN = """
 import sys, importlib.metadata as m, nbformat
 from nbclient import NotebookClient
@@ -370,7 +371,7 @@ def reader(folder):
     )
     wanted = [next(iter(re.findall(rf"^{p}==\S+", pins, re.M)), p) for p in READER]
     run = subprocess.run(
-        [python, "-m", "pip", "install", "-qU", "--disable-pip-version-check", *wanted],
+        [python, "-m", "pip", "install", *QUICKLY, *wanted],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     needs(
