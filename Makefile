@@ -15,8 +15,8 @@ LIBRARY += $(wildcard tests/test_*_checks.py)
 LIBRARY += $(patsubst %,tests/test_grading_%.py,wire grader batch hostile)
 PYTEST := -m pytest -n $(JOBS) --dist loadgroup
 NBVAL := -m pytest -n $(JOBS) --dist loadfile
-# A notebook's threads wait for one another while a busy core keeps one from running: minutes a cell.
-ALONE := OMP_NUM_THREADS=1
+# On a core that something else keeps, threads of torch wait for one another: six times the work.
+test chapter claims newest: export OMP_NUM_THREADS := 1
 # A folder of data becomes an absolute path, because nbval runs in a notebook's folder. By the shell:
 # make's own functions split a path at its spaces.
 ifneq ($(strip $(COURSE_DATA)),)
@@ -73,18 +73,18 @@ lint: $(READY)
 test: $(READY) lint book ## lint, build, unit tests, page tests, and every notebook against its outputs
 	$(BIN)/python $(PYTEST) --doctest-modules course_lib tests --ignore tests/test_pages.py
 	$(BIN)/python $(PYTEST) tests/test_pages.py
-	$(ALONE) $(BIN)/python $(NBVAL) --nbval --nbval-current-env book solutions
+	$(BIN)/python $(NBVAL) --nbval --nbval-current-env book solutions
 
 chapter: $(READY) lint ## test one chapter, without the pages: make chapter name=02_neuron
 	@test -n "$(name)" || { echo "Which chapter? make chapter name=02_neuron"; exit 1; }
 	@test -f "book/$(name).md" || { echo "There is no book/$(name).md"; exit 1; }
 	@short=$$(echo "$(name)" | cut -c4-); \
 	$(BIN)/python $(PYTEST) --doctest-modules course_lib tests --ignore tests/test_pages.py -k "$$short"
-	$(ALONE) $(BIN)/python $(NBVAL) --nbval --nbval-current-env book/$(name).ipynb solutions/$(name).ipynb
+	$(BIN)/python $(NBVAL) --nbval --nbval-current-env book/$(name).ipynb solutions/$(name).ipynb
 
 claims: $(READY) ## as make test for another system: claims are asserted, numbers are not compared
 	$(BIN)/python $(PYTEST) -m "not stored" --doctest-modules course_lib tests --ignore tests/test_pages.py
-	$(ALONE) $(BIN)/python $(NBVAL) --nbval-lax --nbval-current-env book solutions
+	$(BIN)/python $(NBVAL) --nbval-lax --nbval-current-env book solutions
 
 notebooks: $(READY) ## run the chapters and write the generated files (one: make notebooks name=02_neuron)
 	$(BIN)/python -m tools.notebooks $(name)
@@ -123,7 +123,7 @@ newest: ## make claims with the newest versions that pyproject.toml allows, in .
 	$(NEWEST) -m pip install -q --disable-pip-version-check --upgrade -e '.[test]'
 	$(NEWEST) -m pip list --disable-pip-version-check
 	$(NEWEST) $(PYTEST) -m "not stored" --doctest-modules course_lib $(LIBRARY)
-	$(ALONE) $(NEWEST) $(NBVAL) --nbval-lax --nbval-current-env book solutions
+	$(NEWEST) $(NBVAL) --nbval-lax --nbval-current-env book solutions
 
 clean: ## remove what was built and installed
 	rm -rf .venv .venv-newest .venv-peers _build

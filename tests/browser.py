@@ -12,7 +12,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
 FLAGS += ["--disable-sync", "--no-first-run", "--force-color-profile=srgb"]
-PATIENCE = 240  # seconds after which the browser of a test counts as hung; the slowest takes 20
+WAIT = 120  # seconds that a page has for each thing it is asked for; the longest takes one
+PATIENCE = 300  # seconds after which the browser of a test counts as hung; the slowest takes 10
 MODES = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
 
 

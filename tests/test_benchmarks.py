@@ -30,6 +30,16 @@ def measured(**seconds):
     return {"title": "a race", "threads": 1, "load": 0.5, "date": "2026-01-01", "contenders": runs}
 
 
+@pytest.fixture(autouse=True)
+def _no_peer_is_installed(monkeypatch):
+    """An environment is an install of minutes, from a registry that may not be there."""
+
+    def refused(folder, **_):
+        raise AssertionError(f"a test would install {folder}")
+
+    monkeypatch.setattr(peers.venv, "create", refused)
+
+
 # ---- numbers
 
 
@@ -459,7 +469,7 @@ def test_a_look_writes_nothing(monkeypatch, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_look_leaves_the_slow_contenders_out():
+def test_a_look_leaves_the_slow_contenders_out(here):
     for each in plan.RACES.values():
         if each.slow:
             left = [c.name for c in bench.look(each).contenders() if c.missing.startswith("left")]

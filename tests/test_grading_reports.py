@@ -483,7 +483,7 @@ def test_the_templates_come_with_the_package():
 
 @pytest.mark.parametrize(("theme", "width"), MODES)
 @pytest.mark.parametrize("kind", ["feedback", "overview", "similar", "hostile"])
-def test_pages_read_well(browser, grades, tmp_path, kind, theme, width):
+def test_pages_read_well(new_page, grades, tmp_path, kind, theme, width):
     shown = {
         "feedback": lambda: pages.feedback(sample(grades)),
         "overview": lambda: pages.overview(grades, NOT_GRADED, similar=True),
@@ -494,7 +494,7 @@ def test_pages_read_well(browser, grades, tmp_path, kind, theme, width):
     }[kind]()
     path = tmp_path / "page.html"
     reports.write(path, shown)
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
     asked, said = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: said.append(message.text))
@@ -506,4 +506,3 @@ def test_pages_read_well(browser, grades, tmp_path, kind, theme, width):
     assert asked == [path.as_uri()] and said == []
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground))) < 200) == (theme == "dark")
-    page.close()

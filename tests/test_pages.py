@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
-from browser import FAINT, GROUND, MODES, patience
+from browser import FAINT, GROUND, patience
 from bs4 import BeautifulSoup
 from needs import needs
 from PIL import Image
@@ -28,7 +28,7 @@ from tools.serve import make_server
 HTML = Path(os.environ.get("BOOK_HTML", Path(__file__).parents[1] / "_build" / "html"))
 SCRIPT_BUDGET = 60_000  # bytes (gz) of script a page may load
 INDEX_BUDGET = 2_000  # bytes (gz) of search index for each page of the book
-FRAMES_IN = [("light", 1280), ("dark", 390)]  # where frames are compared: each theme, each width
+LOADED = [("light", 1280), ("dark", 390)]  # each page, which then turns to the other theme
 
 PAGES = sorted(
     str(path.relative_to(HTML)) for path in HTML.rglob("*.html") if "_static" not in path.parts
@@ -56,6 +56,14 @@ def server(built):
 
 
 # --- in the browser ----------------------------------------------------------------------------
+
+# Scroll through the page, so that all of it is drawn: a frame of each screen, if one comes.
+SCROLL = """async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const second = () => new Promise(go => setTimeout(go, 1000));
+  for (let y = 0; y < document.body.scrollHeight; y += 800) {
+    scrollTo(0, y); await Promise.race([frame(), second()]); }
+}"""
 
 # Move every control of the page to its ends and back; open what opens.
 MOVE_ALL = """() => {
@@ -168,42 +176,38 @@ def check_frames(blank, shots: list[tuple]) -> None:
 
 
 @pytest.mark.parametrize("page_name", SHOWN or ["no build"])
-@pytest.mark.parametrize(("theme", "width"), MODES)
-def test_page(browser, server, record_property, page_name, theme, width):
-    context = browser.new_context(
+@pytest.mark.parametrize(("theme", "width"), LOADED)
+def test_page(new_page, server, record_property, page_name, theme, width):
+    page = new_page(
         viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
     )
-    page = context.new_page()
     requests, bad, errors = [], [], []
     page.on("request", lambda r: requests.append(r.url))
     page.on("requestfailed", lambda r: bad.append(f"{r.url}: {r.failure}"))
     page.on("response", lambda r: bad.append(f"{r.url}: {r.status}") if r.status >= 400 else None)
     page.on("pageerror", lambda e: errors.append(str(e)))
     page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-    try:
-        page.goto(f"{server}/{page_name}", wait_until="load")
-        assert page.evaluate("document.documentElement.dataset.theme") == theme
-        page.evaluate("""async () => {
-            for (let y = 0; y < document.body.scrollHeight; y += 800) {
-                scrollTo(0, y); await new Promise(requestAnimationFrame); } }""")
-        asleep = page.locator(".dlm-playground:not([data-on])").count()
-        page.evaluate(MOVE_ALL)
-        figures = page.query_selector_all(".dlm-explorer")
-        moved = [move_explorer(figure) for figure in figures if (theme, width) in FRAMES_IN]
-        questions = check_quizzes(page)
-        faint = page.evaluate(FAINT)
-        over = page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
-        page.wait_for_timeout(50)
-        if moved:  # last, because a page behind another draws slowly
-            blank = context.new_page()
-            for shots in moved:
-                check_frames(blank, shots)
-    finally:
-        context.close()
+    page.goto(f"{server}/{page_name}", wait_until="load")
+    page.evaluate(SCROLL)
+    asleep = page.locator(".dlm-playground:not([data-on])").count()
+    page.evaluate(MOVE_ALL)
+    moved = [move_explorer(figure) for figure in page.query_selector_all(".dlm-explorer")]
+    questions = check_quizzes(page)
+    faint = []
+    for shown in sorted(("light", "dark"), key=theme.__ne__):  # as it was loaded, then turned
+        page.emulate_media(color_scheme=shown)
+        page.wait_for_function("t => document.documentElement.dataset.theme === t", arg=shown)
+        faint += [(shown, *found) for found in page.evaluate(FAINT)]
+    over = page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+    page.wait_for_timeout(50)
+    if moved:  # last, because a page behind another draws slowly
+        blank = page.context.new_page()
+        for shots in moved:
+            check_frames(blank, shots)
     elsewhere = [u for u in requests if not u.startswith((server, "data:", "blob:", "about:"))]
     record_property("row", {
         "page": page_name, "mode": f"{theme} {width}", "requests": len(requests),
-        "elsewhere": len(elsewhere), "errors": len(errors) + len(bad), "explorers": len(figures),
+        "elsewhere": len(elsewhere), "errors": len(errors) + len(bad), "explorers": len(moved),
         "frames": sum(map(len, moved)), "quiz answers": questions, "faint texts": len(faint),
         "width": "ok" if over <= 0 else f"+{over}",
     })  # fmt: skip
@@ -233,27 +237,25 @@ def check_quizzes(page) -> int:
     return clicked
 
 
-def test_search_finds_a_word(browser, server):
-    page = browser.new_page()
+def test_search_finds_a_word(new_page, server):
+    page = new_page()
     page.goto(f"{server}/search.html?q=sigmoid")
-    page.wait_for_selector("#search-results li a", timeout=60_000)
+    page.wait_for_selector("#search-results li a")
     found = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
-    page.close()
     assert any("neuron" in address for address in found), found
 
 
-def test_an_excerpt_holds_each_formula_once_and_as_text(browser, server):
+def test_an_excerpt_holds_each_formula_once_and_as_text(new_page, server):
     """KaTeX writes a formula three times into a page: as MathML, as TeX and as boxes."""
-    page = browser.new_page()
+    page = new_page()
     page.goto(f"{server}/search.html?q=bias")
-    page.wait_for_selector("#search-results .context", timeout=60_000)
+    page.wait_for_selector("#search-results .context")
     page.wait_for_timeout(500)
     excerpts = page.locator("#search-results .context").all_inner_texts()
     text = page.evaluate("""async () => {
         const page = await (await fetch("book/02_neuron.html")).text();
         const terms = await (await fetch("book/glossary.html")).text();
         return Search.htmlToText(page, "") + Search.htmlToText(terms, ""); }""")
-    page.close()
     assert excerpts and not [e for e in excerpts if "\\" in e or "\n" in e.strip()], excerpts
     assert "\\mathbf" not in text
     assert re.search(r"Here x holds the D inputs", text), text[:2000]
@@ -261,9 +263,9 @@ def test_an_excerpt_holds_each_formula_once_and_as_text(browser, server):
 
 
 @pytest.mark.parametrize("page_name", CHAPTERS or ["no build"])
-def test_nothing_is_cut_off_without_a_sign(browser, server, page_name):
+def test_nothing_is_cut_off_without_a_sign(new_page, server, page_name):
     """On a phone a formula's number stands clear of it, and what scrolls sideways fades."""
-    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page = new_page(viewport={"width": 390, "height": 900})
     page.goto(f"{server}/{page_name}")
     covered, cut = page.evaluate("""() => {
         const box = e => e.getBoundingClientRect();
@@ -278,39 +280,35 @@ def test_nothing_is_cut_off_without_a_sign(browser, server, page_name):
                 !== (fades && style.maskImage.includes("gradient")); });
         const name = e => e.id || e.className || e.textContent.slice(0, 60);
         return [covered.map(name), cut.map(name)]; }""")
-    page.close()
     assert not covered, covered
     assert not cut, cut
 
 
-def test_search_dialog_leads_to_the_search_page(browser, server):
-    page = browser.new_page(viewport={"width": 390, "height": 900})
+def test_search_dialog_leads_to_the_search_page(new_page, server):
+    page = new_page(viewport={"width": 390, "height": 900})
     page.goto(f"{server}/{SHOWN[0]}")
     page.locator("button.search-button:visible").first.click()
     page.locator("#pst-search-dialog input[name=q]").fill("sigmoid")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search.html?q=sigmoid")
-    page.wait_for_selector("#search-results li a", timeout=60_000)
-    page.close()
+    page.wait_for_selector("#search-results li a")
 
 
-def test_theme_button_changes_the_theme(browser, server):
-    page = browser.new_page(color_scheme="light")
+def test_theme_button_changes_the_theme(new_page, server):
+    page = new_page(color_scheme="light")
     page.goto(f"{server}/{SHOWN[0]}")
     seen = set()
     for _ in range(3):
         page.locator(".theme-switch-button:visible").first.click()
         seen.add(page.evaluate("document.documentElement.dataset.theme"))
-    page.close()
     assert seen == {"light", "dark"}
 
 
-def test_paper_is_light(browser, server):
-    page = browser.new_page(color_scheme="dark")
+def test_paper_is_light(new_page, server):
+    page = new_page(color_scheme="dark")
     page.goto(f"{server}/{SHOWN[0]}")
     themes = page.evaluate("""["beforeprint", "afterprint"].map(name => {
         dispatchEvent(new Event(name)); return document.documentElement.dataset.theme; })""")
-    page.close()
     assert themes == ["light", "dark"]
 
 
@@ -340,6 +338,15 @@ def test_a_line_drawn_softer_is_the_same_line_and_one_elsewhere_is_not():
 
 
 @pytest.fixture(scope="session")
+def anchors(soups):
+    """The names of each page's places."""
+    return {
+        page: {tag[key] for tag in soup.find_all() for key in ("id", "name") if tag.get(key)}
+        for page, soup in soups.items()
+    }
+
+
+@pytest.fixture(scope="session")
 def soups(built):
     """Every built page, parsed."""
     return {
@@ -349,7 +356,7 @@ def soups(built):
 
 
 @on_every_page
-def test_links_and_anchors(built, soups, page_name):
+def test_links_and_anchors(built, soups, anchors, page_name):
     checked, broken = 0, []
     for tag in soups[page_name].find_all(["a", "link", "img", "script", "iframe", "source"]):
         link = tag.get("href") or tag.get("src")
@@ -362,9 +369,8 @@ def test_links_and_anchors(built, soups, page_name):
         if not target.is_file():
             broken.append(link)
         elif parts.fragment and target.suffix == ".html":
-            soup = soups[str(target.relative_to(built.resolve()))]
-            fragment = unquote(parts.fragment)
-            if not soup.find(id=fragment) and not soup.find(attrs={"name": fragment}):
+            places = anchors[str(target.relative_to(built.resolve()))]
+            if unquote(parts.fragment) not in places:
                 broken.append(link)
     assert not broken, f"{len(broken)} of {checked} links lead nowhere: {sorted(set(broken))}"
 

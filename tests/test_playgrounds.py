@@ -430,17 +430,15 @@ def test_the_modules_are_in_the_wheel():
 
 
 @pytest.fixture
-def show(browser):
+def show(new_page):
     """Opens a page with some HTML; fails in the end where a script did, or a request was made."""
-    contexts, errors = [], []
+    errors = []
 
     def opened(html, theme="light", width=1280, motion="reduce", **options):
-        context = browser.new_context(
+        page = new_page(
             viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion=motion,
             **options,
         )  # fmt: skip
-        contexts.append(context)
-        page = context.new_page()
         page.on("pageerror", lambda e: errors.append(str(e)))
         page.on("console", lambda m: errors.append(m.text))
         page.on("request", lambda r: errors.append(r.url))
@@ -452,8 +450,6 @@ def show(browser):
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
     assert not errors
 
 

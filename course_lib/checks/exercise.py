@@ -22,7 +22,7 @@ import torch
 
 from . import probes
 from .probes import Outcome, outcome_of
-from .values import difference, plain, show
+from .values import agree, difference, plain, show
 
 VISIBLE_SEED = 0
 NESTED_CALLS = 1000  # Python's default
@@ -448,7 +448,7 @@ def same_outcome(a: Outcome, b: Outcome) -> bool:
     """Whether two calls gave the same: the same value, or the same error but for its numbers."""
     if a.error or b.error:
         return _without_numbers(a.error) == _without_numbers(b.error)
-    return a.changed == b.changed and difference(a.value, b.value) is None
+    return a.changed == b.changed and agree(a.value, b.value)
 
 
 def _without_numbers(error: str | None) -> str | None:

@@ -66,10 +66,65 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, bool | int | float) or (isinstance(value, Tensor) and value.ndim == 0)
 
 
-def difference(came: Any, expected: Any, rtol: float = 1e-4, atol: float = 1e-6) -> str | None:
-    """Say how a plain value differs from the one expected, or None when they agree.
+def agree(came: Any, expected: Any, rtol: float = 1e-4, atol: float = 1e-6) -> bool:
+    """Whether a plain value is the one expected, within the tolerances.
 
     A number and a tensor without axes count as the same kind; dtypes are not compared.
+
+    Args:
+        came: what the answer returned, made plain.
+        expected: what the reference returned, made plain.
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+
+    Returns:
+        Whether it is.
+
+    Example:
+        >>> agree(torch.tensor(0.5), 0.5), agree(torch.zeros(3, 1), torch.zeros(3))
+        (True, False)
+    """
+    if _is_number(came) and _is_number(expected):
+        return _numbers_agree(came, expected, rtol, atol)
+    if isinstance(expected, Tensor):
+        return isinstance(came, Tensor) and _tensors_agree(came, expected, rtol, atol)
+    if isinstance(expected, tuple):
+        fits = isinstance(came, tuple) and len(came) == len(expected)
+        return fits and all(agree(c, e, rtol, atol) for c, e in zip(came, expected, strict=True))
+    if isinstance(expected, dict):
+        fits = isinstance(came, dict) and set(came) == set(expected)
+        return fits and all(agree(came[key], e, rtol, atol) for key, e in expected.items())
+    return type(came) is type(expected) and came == expected
+
+
+def _numbers_agree(came: Any, expected: Any, rtol: float, atol: float) -> bool:
+    try:
+        return _near(float(came), float(expected), rtol, atol)
+    except OverflowError:  # an integer beyond the range of floats
+        return isinstance(came, int) and isinstance(expected, int) and came == expected
+
+
+def _near(a: float, b: float, rtol: float, atol: float) -> bool:
+    """As torch.isclose with equal_nan, which takes a hundred times as long for a number."""
+    return a == b or abs(a - b) <= atol + rtol * abs(b) < math.inf or (a != a and b != b)
+
+
+def _tensors_agree(came: Tensor, expected: Tensor, rtol: float, atol: float) -> bool:
+    if came.shape != expected.shape:
+        return False
+    if came.numel() <= 8:
+        pairs = zip(came.flatten().tolist(), expected.flatten().tolist(), strict=True)
+        return all(_near(a, b, rtol, atol) for a, b in pairs)
+    return bool(_close(came, expected, rtol, atol).all())
+
+
+def _close(came: Tensor, expected: Tensor, rtol: float, atol: float) -> Tensor:
+    a, b = came.to(torch.float64), expected.to(torch.float64)
+    return torch.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
+
+
+def difference(came: Any, expected: Any, rtol: float = 1e-4, atol: float = 1e-6) -> str | None:
+    """Say how a plain value differs from the one expected, or None when they :func:`agree`.
 
     Args:
         came: what the answer returned, made plain.
@@ -84,10 +139,12 @@ def difference(came: Any, expected: Any, rtol: float = 1e-4, atol: float = 1e-6)
         >>> difference(torch.zeros(3, 1), torch.zeros(3))
         'returned shape (3, 1), expected (3,)'
     """
-    if came is None and expected is not None:
+    if agree(came, expected, rtol, atol):
+        return None
+    if came is None:
         return "returned None; is a `return` missing?"
     if _is_number(came) and _is_number(expected):
-        return _number_difference(came, expected, rtol, atol)
+        return "returned {}, expected {}".format(*_told_apart(came, expected))
     if isinstance(expected, Tensor):
         return _tensor_difference(came, expected, rtol, atol)
     if isinstance(expected, tuple):
@@ -96,43 +153,19 @@ def difference(came: Any, expected: Any, rtol: float = 1e-4, atol: float = 1e-6)
         return _dict_difference(came, expected, rtol, atol)
     if isinstance(came, Tensor) and _is_number(expected):
         return f"returned {_kind(came)}, expected a single number"
-    if type(came) is not type(expected) or came != expected:
-        return f"returned {show(came)}, expected {show(expected)}"
-    return None
+    return f"returned {show(came)}, expected {show(expected)}"
 
 
-def _number_difference(came: Any, expected: Any, rtol: float, atol: float) -> str | None:
-    try:
-        a, b = float(came), float(expected)
-    except OverflowError:  # an integer beyond the range of floats
-        equal = isinstance(came, int) and isinstance(expected, int) and came == expected
-        return None if equal else f"returned {show(came)}, expected {show(expected)}"
-    if _near(a, b, rtol, atol):
-        return None
-    return "returned {}, expected {}".format(*_told_apart(came, expected))
-
-
-def _near(a: float, b: float, rtol: float, atol: float) -> bool:
-    """As torch.isclose with equal_nan, which takes a hundred times as long for a number."""
-    return a == b or abs(a - b) <= atol + rtol * abs(b) < math.inf or (a != a and b != b)
-
-
-def _tensor_difference(came: Any, expected: Tensor, rtol: float, atol: float) -> str | None:
+def _tensor_difference(came: Any, expected: Tensor, rtol: float, atol: float) -> str:
     if not isinstance(came, Tensor):
         return f"returned {_kind(came)}, expected {_kind(expected)}"
     if came.shape != expected.shape:
         return f"returned shape {_shape(came)}, expected {_shape(expected)}"
     if came.numel() <= 8:
-        pairs = zip(came.flatten().tolist(), expected.flatten().tolist(), strict=True)
-        if all(_near(a, b, rtol, atol) for a, b in pairs):
-            return None
         return "returned {}, expected {}".format(*_told_apart(came, expected))
-    a, b = came.to(torch.float64), expected.to(torch.float64)
-    wrong = ~torch.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
-    if not wrong.any():
-        return None
+    wrong = ~_close(came, expected, rtol, atol)
     at = tuple(wrong.nonzero()[0].tolist())
-    here, there = _told_apart(a[at], b[at])
+    here, there = _told_apart(came[at].double(), expected[at].double())
     return (
         f"{int(wrong.sum())} of {wrong.numel()} entries differ, the first at {list(at)}: "
         f"{here}, expected {there}"
@@ -148,24 +181,22 @@ def _told_apart(came: Any, expected: Any) -> tuple[str, str]:
     return a, b
 
 
-def _tuple_difference(came: Any, expected: tuple, rtol: float, atol: float) -> str | None:
+def _tuple_difference(came: Any, expected: tuple, rtol: float, atol: float) -> str:
     if not isinstance(came, tuple) or len(came) != len(expected):
         what = f"{len(came)} values" if isinstance(came, tuple) else _kind(came)
         return f"returned {what}, expected {len(expected)} values"
-    for i, (c, e) in enumerate(zip(came, expected, strict=True)):
-        if message := difference(c, e, rtol, atol):
-            return f"value {i + 1} of {len(expected)}: {message}"
-    return None
+    every = [difference(c, e, rtol, atol) for c, e in zip(came, expected, strict=True)]
+    i, message = next((i, message) for i, message in enumerate(every) if message)
+    return f"value {i + 1} of {len(expected)}: {message}"
 
 
-def _dict_difference(came: Any, expected: dict, rtol: float, atol: float) -> str | None:
+def _dict_difference(came: Any, expected: dict, rtol: float, atol: float) -> str:
     if not isinstance(came, dict) or set(came) != set(expected):
         what = f"the keys {show(tuple(came))}" if isinstance(came, dict) else _kind(came)
         return f"returned {what}, expected the keys {show(tuple(expected))}"
-    for key, e in expected.items():
-        if message := difference(came[key], e, rtol, atol):
-            return f"{key}: {message}"
-    return None
+    every = {key: difference(came[key], e, rtol, atol) for key, e in expected.items()}
+    key, message = next((key, message) for key, message in every.items() if message)
+    return f"{key}: {message}"
 
 
 def _shape(value: Tensor) -> str:
