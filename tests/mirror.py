@@ -25,7 +25,7 @@ class Mirror(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
         self.asked = Counter()
-        self.meet = threading.Barrier(2, timeout=60)
+        self.meet = threading.Barrier(2, timeout=300)
         self.halfway = threading.Event()
         self.over = threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -159,14 +159,14 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(b"", status=302, Location=self.server.address("round"))
 
     def silent(self, packed):
-        self.server.over.wait(60)
+        self.server.over.wait(300)
 
     def hang(self, packed):
         """Sends a half, and waits."""
         self.cut(packed)
         self.wfile.flush()
         self.server.halfway.set()
-        self.server.over.wait(60)
+        self.server.over.wait(300)
 
     def drip(self, packed):
         """Never stops sending, and never gets anywhere."""

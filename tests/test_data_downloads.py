@@ -277,7 +277,7 @@ def test_two_processes_at_once_both_have_it(mirror, cache):
     file = file_at(mirror, "together")
     both = [fetching(file), fetching(file)]
     for process in both:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         assert (out, err, process.returncode) == (f"{len(CONTENT)}\n", "", 0)
     assert mirror.asked["together"] == 2
     assert kept(cache)
@@ -285,7 +285,7 @@ def test_two_processes_at_once_both_have_it(mirror, cache):
 
 def test_a_process_killed_while_it_fetches_leaves_nothing(mirror, cache):
     process = fetching(file_at(mirror, "hang"))
-    assert mirror.halfway.wait(60)
+    assert mirror.halfway.wait(300)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert files(cache) == []

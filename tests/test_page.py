@@ -39,11 +39,11 @@ def node(monkeypatch):
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere sphinxcontrib-katex starts it itself")
 def test_the_server_of_formulas_answers_each_request(node, tmp_path):
-    process, connection = page.start_katex(tmp_path, timeout=60)
+    process, connection = page.start_katex(tmp_path, timeout=300)
     server = page.katex.KaTeXServer(tmp_path, process, connection)
     try:
         for latex in ("x^2", r"\frac{1}{2}"):
-            answer = server.render({"latex": latex, "katex_options": {}}, timeout=60)
+            answer = server.render({"latex": latex, "katex_options": {}}, timeout=300)
             assert 'class="katex"' in answer["html"]
     finally:
         server.terminate()

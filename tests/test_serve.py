@@ -15,6 +15,6 @@ def test_serves_the_folder_on_loopback_and_steps_aside(tmp_path):
             thread = threading.Thread(target=second.handle_request)
             thread.start()
             url = f"http://127.0.0.1:{second.server_port}/index.html"
-            assert urllib.request.urlopen(url, timeout=10).read() == b"the book"
-            thread.join(timeout=10)
+            assert urllib.request.urlopen(url, timeout=300).read() == b"the book"
+            thread.join(timeout=300)
             assert not thread.is_alive()

@@ -52,7 +52,7 @@ def start(folder, save_every, wait=False):
 
 def finish(process, folder):
     """Let it run to its end; what it ended with, and the steps that it made."""
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     return torch.load(folder / "end.pt", weights_only=True), said.count("step")
 
@@ -75,7 +75,7 @@ def test_killed_in_mid_epoch_it_goes_on_bit_for_bit(uninterrupted, tmp_path, sav
         process.stdin.flush()
     assert process.stdout.readline() == "step\n"  # it waits in this one
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "end.pt").exists()
     resumed, again = finish(start(tmp_path, save_every), tmp_path)
