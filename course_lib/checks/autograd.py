@@ -847,7 +847,8 @@ def _gradients(g: Generator, *pairs: tuple) -> list[tuple]:
 
 def _through_expand(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
     x = torch.zeros(shape, dtype=grad.dtype, requires_grad=True)
-    return torch.autograd.grad(x.expand(grad.shape), x, grad)[0]
+    # grad(y, x, grad) is the same and has torch import sympy first, which takes a while
+    return torch.autograd.grad((x.expand(grad.shape) * grad).sum(), x)[0]
 
 
 def _added(grad: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -1110,7 +1111,7 @@ def _products(g: Generator, *pairs: tuple) -> list[tuple]:
 
 def _through_matmul(A: Tensor, B: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
     A, B = A.clone().requires_grad_(), B.clone().requires_grad_()
-    return torch.autograd.grad(A @ B, (A, B), G)
+    return torch.autograd.grad((A @ B * G).sum(), (A, B))
 
 
 def _products_that(

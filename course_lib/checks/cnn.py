@@ -1214,7 +1214,7 @@ def _slopes(*sizes: tuple) -> Callable[[Generator], list[tuple]]:
 
 def _by_autograd(x: Tensor, weight: Tensor, grad: Tensor, stride: int) -> tuple[Tensor, ...]:
     inputs = [t.clone().requires_grad_() for t in (x, weight, torch.zeros(len(weight)))]
-    return torch.autograd.grad(F.conv2d(*inputs, stride), inputs, grad)
+    return torch.autograd.grad((F.conv2d(*inputs, stride) * grad).sum(), inputs)
 
 
 def _to_input(x: Tensor, weight: Tensor, grad: Tensor, stride: int) -> Tensor:
