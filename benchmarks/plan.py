@@ -256,6 +256,7 @@ RACES = {
         quick=0,
         warm=0,
         needs="linux",
+        threads=1,  # as `make test` has it
     ),
     "build": Race(
         "the book, seconds a page",
