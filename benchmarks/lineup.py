@@ -64,17 +64,20 @@ def loops() -> list[Contender]:
 
 def lenets() -> list[Contender]:
     """An epoch of LeNet: the per-sample pipeline, and what each option buys."""
-    net = {"net": "lenet"}
+
+    def lenet(name: str, loop: str, **options) -> Contender:
+        return ours(name, "training.kept", loop=loop, net="lenet", **options)
+
     return [
-        ours("a picture at a time, 4 workers", "per_sample.per_sample", **net),
-        ours("a picture at a time, 2 workers", "per_sample.per_sample", **net, workers=2),
-        ours("DataLoader", "training.loader", **net),
-        ours("bare loop", "training.bare", **net),
-        ours("fit", "training.fit", **net),
-        ours("fit, channels_last", "training.fit", **net, channels_last=True),
-        ours("channels_last", "training.bare", **net, channels_last=True),
-        ours("bf16", "training.bare", **net, bf16=True),
-        ours("channels_last, bf16", "training.bare", **net, channels_last=True, bf16=True),
+        lenet("a picture at a time, 4 workers", "per_sample.per_sample"),
+        lenet("a picture at a time, 2 workers", "per_sample.per_sample", workers=2),
+        lenet("DataLoader", "training.loader"),
+        lenet("bare loop", "training.bare"),
+        lenet("fit", "training.fit"),
+        lenet("fit, channels_last", "training.fit", channels_last=True),
+        lenet("channels_last", "training.bare", channels_last=True),
+        lenet("bf16", "training.bare", bf16=True),
+        lenet("channels_last, bf16", "training.bare", channels_last=True, bf16=True),
     ]
 
 

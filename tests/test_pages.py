@@ -242,6 +242,8 @@ def test_search_finds_a_word(new_page, server):
     page.goto(f"{server}/search.html?q=sigmoid")
     page.wait_for_selector("#search-results li a")
     found = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
+    assert any("/book/02_neuron.html" in href for href in found), found
+    found = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
     assert any("neuron" in address for address in found), found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -63,6 +64,15 @@ def bare(net: str = "mlp", rows: int = ROWS, channels_last: bool = False, bf16: 
         return {"steps": len(parts)}
 
     return run
+
+
+def kept(loop: str, **options):
+    """A loop whose process keeps freed memory: how much the C library gives back is chance."""
+    from course_lib.studies._fashion_mnist import keep_memory
+
+    keep_memory()
+    module, name = loop.split(".")
+    return getattr(importlib.import_module(f"benchmarks.contenders.{module}"), name)(**options)
 
 
 def over(batches: DataLoader, net: str) -> Callable[[], dict[str, int]]:

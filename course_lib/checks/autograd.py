@@ -847,7 +847,7 @@ def _gradients(g: Generator, *pairs: tuple) -> list[tuple]:
 
 def _through_expand(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
     x = torch.zeros(shape, dtype=grad.dtype, requires_grad=True)
-    # grad(y, x, grad) is the same and has torch import sympy first, which takes a while
+    # not grad(y, x, grad), which has torch import sympy first
     return torch.autograd.grad((x.expand(grad.shape) * grad).sum(), x)[0]
 
 
@@ -1111,6 +1111,7 @@ def _products(g: Generator, *pairs: tuple) -> list[tuple]:
 
 def _through_matmul(A: Tensor, B: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
     A, B = A.clone().requires_grad_(), B.clone().requires_grad_()
+    # not grad(y, inputs, G), which has torch import sympy first
     return torch.autograd.grad((A @ B * G).sum(), (A, B))
 
 

@@ -1214,6 +1214,7 @@ def _slopes(*sizes: tuple) -> Callable[[Generator], list[tuple]]:
 
 def _by_autograd(x: Tensor, weight: Tensor, grad: Tensor, stride: int) -> tuple[Tensor, ...]:
     inputs = [t.clone().requires_grad_() for t in (x, weight, torch.zeros(len(weight)))]
+    # not grad(y, inputs, grad), which has torch import sympy first
     return torch.autograd.grad((F.conv2d(*inputs, stride) * grad).sum(), inputs)
 
 
